@@ -1,0 +1,61 @@
+# Everything needs Python 3.11 or newer and nothing else; `make broker` fetches what the tests and the demo run against.
+PYTHON ?= python3
+REQUIRE ?=
+PYTEST ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --custom-compile-command "make lock" $(UPGRADE)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+# `pip check` after: everything in the lock fits together.
+$(STAMP): requirements-dev.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip check --quiet
+	@touch $@
+
+.PHONY: env
+env: $(STAMP)  ## make .venv from the lock file (a second run does nothing)
+
+.PHONY: demo
+demo: $(STAMP)  ## start Kafka, an Alipay simulator and the worker, and show refunds passing through
+	$(BIN)/python -m worker demo
+
+.PHONY: test
+test: $(STAMP)  ## run the tests; REQUIRE=all makes anything not run a failure, PYTEST="-k name" passes options on
+	REQUIRE=$(REQUIRE) $(BIN)/python -m pytest $(PYTEST)
+
+.PHONY: check
+check: $(STAMP)  ## lint, format, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: $(STAMP)  ## put the code into its format
+	$(BIN)/ruff check --fix --exit-zero --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: $(STAMP)  ## write the lock files anew; UPGRADE=--upgrade takes the newest versions
+	$(COMPILE) pyproject.toml -o requirements.txt
+	$(COMPILE) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) --group java -o worker/demo/kafka/java.txt
+	$(COMPILE) --group noida -o worker/demo/kafka/noida.txt
+
+.PHONY: broker
+broker: $(STAMP)  ## fetch the Kafka broker for tests and demo into the user's cache
+	$(BIN)/python -m worker.demo.broker fetch
+
+.PHONY: clean
+clean:  ## remove .venv and every cache in this folder
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
