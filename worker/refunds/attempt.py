@@ -1,0 +1,61 @@
+"""Where a refund stands: the value that travels from one call to the next and through the ledger."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from worker.refunds.command import Command
+from worker.refunds.reply import Declined
+
+
+class Stage(StrEnum):
+    """What the next call asks, and the point at which a successor recovers."""
+
+    SUBMIT = "submit"
+    INQUIRE = "inquire"
+    CONFIRM = "confirm"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The next call for `command`. Times are Unix seconds; `now` comes from the caller.
+
+    `number`: calls made before this one. `ambiguous`: some earlier call may have moved money without a trusted
+    answer. `declined`: the decline that CONFIRM is asking about. `first_sent_at`: the earliest moment at which anybody
+    can have sent this refund, None if nobody can have. `quiet_at`: a "not found" counts only from here, because until
+    then a refund call of ours may still be on its way. `absences`: counted "not found" in a row, the last of
+    them at `absent_at`. `age_s`: time in which attempts were allowed; a halt does not count.
+    """
+
+    command: Command
+    stage: Stage = Stage.SUBMIT
+    number: int = 0
+    ambiguous: bool = False
+    declined: Declined | None = None
+    first_sent_at: float | None = None
+    quiet_at: float = 0.0
+    absences: int = 0
+    absent_at: float = 0.0
+    age_s: float = 0.0
+
+
+def sent(attempt: Attempt, now: float, quiet_s: float) -> Attempt:
+    """The attempt as it is once its call has started at `now`."""
+    if attempt.stage is not Stage.SUBMIT:
+        return replace(attempt, number=attempt.number + 1)
+    first = now if attempt.first_sent_at is None else attempt.first_sent_at
+    return replace(
+        attempt, number=attempt.number + 1, first_sent_at=first, quiet_at=max(attempt.quiet_at, now + quiet_s)
+    )
+
+
+def inherited(attempt: Attempt, now: float, quiet_s: float, possible_since: float) -> Attempt:
+    """The attempt as a successor takes it over: whatever the predecessor may have sent, it may have sent until now."""
+    first = possible_since if attempt.first_sent_at is None else attempt.first_sent_at
+    return replace(
+        attempt,
+        ambiguous=True,
+        first_sent_at=first,
+        quiet_at=max(attempt.quiet_at, now + quiet_s),
+        absences=0,
+        absent_at=0.0,
+    )

@@ -1,0 +1,122 @@
+"""What the ledger remembers: one entry per refund, and one head per partition."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from worker.refunds.attempt import Attempt
+from worker.refunds.verdict import Outcome, Park
+
+ENTRY_VERSION: Final = 1
+HISTORY_MAX: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the command was read. `timestamp_ms` is the record's own, Unix milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What must not change under an open refund. `body`: the request's bytes, sent unchanged on every attempt."""
+
+    channel: str
+    account: str
+    environment: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One call that was made: Unix seconds, what it asked, what it was told."""
+
+    at: float
+    stage: str
+    reply: str
+    code: str = ""
+
+
+class State(StrEnum):
+    """What an open refund is waiting for."""
+
+    WAITING = "waiting"  # its next call: time, its payment's turn, or the provider's answer
+    HALTED = "halted"  # its credential to work again
+    HELD = "held"  # the credential to prove itself before a suspect decline is believed
+    UNCONFIGURED = "unconfigured"  # its pinned channel or account to be configured again
+    PARKED = "parked"  # a person
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEntry:
+    """A refund that is not final. Times are Unix seconds.
+
+    `next_at`: its next call. `sequence`: events published for it so far. `delayed`: a `refund.delayed` was one of them.
+    `park` is set exactly when the state is parked, `held` exactly when it is held.
+    """
+
+    attempt: Attempt
+    pin: Pin
+    origin: Origin
+    accepted_at: float
+    next_at: float
+    state: State = State.WAITING
+    sequence: int = 0
+    delayed: bool = False
+    park: Park | None = None
+    held: Outcome | None = None
+    history: tuple[Past, ...] = ()
+
+    @property
+    def refund_request_id(self) -> str:
+        return self.attempt.command.refund_request_id
+
+
+@dataclass(frozen=True, slots=True)
+class FinalEntry:
+    """A refund that is final, and the outcome event that said so, whole, so that it can be said again unchanged."""
+
+    refund_request_id: str
+    digest: bytes
+    at: float
+    event_headers: Mapping[str, str]
+    event_data: Mapping[str, Any]
+    digest_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueEntry:
+    """An entry a newer release wrote: known, so that its refund is not run again, but not understood, so not touched."""
+
+    refund_request_id: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far one input topic has been read. `position`: the lowest unreleased offset. `reach`: no refund call was
+    made for a record at or above it."""
+
+    position: int
+    reach: int
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The partition's own entry. `opening` counts openings; `braked` says why reading stopped, "" if it did not."""
+
+    ledger_id: str
+    group: str
+    partitions: int
+    opening: int
+    inputs: Mapping[str, Reading] = field(default_factory=dict)
+    braked: str = ""
+    routing_key: str = "refundRequestId"
+
+
+Entry = OpenEntry | FinalEntry | OpaqueEntry | Head
