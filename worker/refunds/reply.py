@@ -116,6 +116,11 @@ REPLIES: tuple[type[Reply], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class NotStarted:
+    """No reply: the call was not made, because the caller said no in the last step before the write."""
+
+
 def leaves_doubt(reply: Reply) -> bool:
     """Whether a refund call that got this reply may have moved money all the same."""
     match reply:
