@@ -1,0 +1,117 @@
+"""The CloudEvents 1.0 side of a record: Kafka binding, binary and structured mode, or none at all."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from worker.messages.invalid import NotReadable, Problem, shortened
+from worker.messages.strict_json import read_object
+from worker.refunds.command import Cause
+from worker.refunds.entry import Origin
+
+REQUESTED: Final = "refund.requested.v1"
+STRUCTURED: Final = "application/cloudevents"
+ATTRIBUTE_MAX: Final = 256
+
+# https://www.w3.org/TR/trace-context/: what does not fit is ignored, not an error.
+_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACESTATE: Final = re.compile(r"[ -~]{1,512}")
+# Of what is copied into other events' headers: nothing that breaks a line or a log.
+_ATTRIBUTE: Final = re.compile(rf"[^\x00-\x1f\x7f-\x9f]{{1,{ATTRIBUTE_MAX}}}")
+_JSON_TYPE: Final = re.compile(r"(application|text)/([!-:<-~]+\+)?json", re.IGNORECASE)
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Unwrapped:
+    """`document` is the whole JSON value of the record, `attributes` the event's, None for a bare record."""
+
+    document: dict[str, Any]
+    data: object
+    attributes: Mapping[str, object] | None
+    cause: Cause
+
+
+def header_texts(headers: Headers) -> dict[str, str]:
+    """Headers by name; of several with one name the last counts, as in Kafka's `lastHeader`.
+
+    A header without a value or that is not UTF-8 is as good as absent.
+    """
+    texts = {}
+    for name, value in headers:
+        if value is not None:
+            text = value.decode(errors="replace")
+            if "\ufffd" not in text:
+                texts[name] = text
+    return texts
+
+
+def unwrap(value: bytes, texts: Mapping[str, str], origin: Origin, size_max: int) -> Unwrapped:
+    """Take the event apart without judging its attributes. Raises `NotReadable` if it is no JSON object."""
+    document = read_object(value, size_max)
+    if texts.get("content-type", "").lower().startswith(STRUCTURED):
+        return Unwrapped(document, document.get("data"), document, cause_of(document, texts, origin))
+    attributes = {name[3:]: text for name, text in texts.items() if name.startswith("ce_")}
+    is_event = any(name in attributes for name in ("specversion", "id", "source", "type"))
+    return Unwrapped(
+        document, document, attributes if is_event else None, cause_of(attributes, texts, origin)
+    )
+
+
+def cause_of(attributes: Mapping[str, object], texts: Mapping[str, str], origin: Origin) -> Cause:
+    """Who asked, as far as it can be read: always an answer, because a refusal has to name it too."""
+
+    def attribute(name: str) -> str:
+        text = attributes.get(name)
+        return text if isinstance(text, str) and _ATTRIBUTE.fullmatch(text) else ""
+
+    # The headers are the tracing system's own; CloudEvents' extension carries a copy of the first hop.
+    traceparent = texts.get("traceparent") or attribute("traceparent")
+    tracestate = texts.get("tracestate") or attribute("tracestate")
+    if not _TRACEPARENT.fullmatch(traceparent):
+        traceparent = tracestate = ""
+    return Cause(
+        id=attribute("id") or f"{origin.topic}-{origin.partition}-{origin.offset}",
+        source=attribute("source"),
+        correlation_id=attribute("correlationid"),
+        traceparent=traceparent,
+        tracestate=tracestate if _TRACESTATE.fullmatch(tracestate) else "",
+    )
+
+
+def check_event(event: Unwrapped, texts: Mapping[str, str]) -> dict[str, Any]:
+    """The data of a command event. Raises `NotReadable` if it is another event, or not a proper one."""
+    if event.attributes is None:
+        return event.document
+    _exactly(event.attributes, "specversion", "1.0")
+    for name in ("id", "source"):
+        text = event.attributes.get(name)
+        if not (isinstance(text, str) and _ATTRIBUTE.fullmatch(text)):
+            found = "missing" if text is None else shortened(text)
+            expected = f"1 to {ATTRIBUTE_MAX} printable characters, like 'order-4711' (CloudEvents 1.0)"
+            raise NotReadable(Problem.BAD_CLOUD_EVENT, f"ce_{name}", found, expected)
+    _exactly(event.attributes, "type", REQUESTED)
+    structured = event.attributes is event.document
+    content_type = event.attributes.get("datacontenttype") if structured else texts.get("content-type")
+    field = "datacontenttype" if structured else "content-type"
+    if content_type is not None and not (
+        isinstance(content_type, str) and _JSON_TYPE.fullmatch(content_type.partition(";")[0].strip())
+    ):
+        raise NotReadable(Problem.BAD_CLOUD_EVENT, field, shortened(content_type), "application/json")
+    if not isinstance(event.data, dict):
+        found = "missing" if event.data is None else shortened(event.data)
+        raise NotReadable(Problem.BAD_CLOUD_EVENT, "data", found, "the refund command as a JSON object")
+    return event.data
+
+
+def _exactly(attributes: Mapping[str, object], name: str, expected: str) -> None:
+    found = attributes.get(name)
+    if found != expected:
+        raise NotReadable(
+            Problem.BAD_CLOUD_EVENT,
+            f"ce_{name}",
+            "missing" if found is None else shortened(found),
+            f"{expected!r} (CloudEvents 1.0)",
+        )
