@@ -1,9 +1,9 @@
 """What each of Alipay's result codes means, for a refund call and, differently, for an inquiry.
 
 Source: the global API's pages "refund", "inquiryRefund" and "notifyRefund", online and in-store
-(global.alipay.com/docs/ac/ams/refund_online, /ir_online, /notify_refund, /refund). The tables are data: finance
-people review them and the documentation prints them. A code means what its row says only with the status its
-row lists; anything else is unlisted, and unlisted never moves a refund to a final state.
+(global.alipay.com/docs/ac/ams/refund_online, /ir_online, /notify_refund, /refund). The tables are data:
+finance people review them and the documentation prints them. A code means what its row says only with the
+status its row lists; anything else is unlisted, and unlisted never moves a refund to a final state.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from worker.refunds.reply import (
 
 
 class Status(StrEnum):
-    """`result.resultStatus`: done, failed, unknown. On an inquiry it speaks of the inquiry, not of the refund."""
+    """`result.resultStatus`: done, failed, unknown. An inquiry's speaks of the inquiry, not of the refund."""
 
     S = "S"
     F = "F"
@@ -37,8 +37,8 @@ class Status(StrEnum):
 class Row:
     """One code. `kind`: the reply it becomes; `confirm`, `suspect`, `park`, `next_action`: as in `Declined`.
 
-    `credential`: about key, client or endpoint, so that it is believed even unsigned: Alipay cannot sign for a client
-    that it does not know, and the worst a forger achieves with it is a halt.
+    `credential`: about key, client or endpoint, so that it is believed even unsigned: Alipay cannot sign for
+    a client that it does not know, and the worst a forger achieves with it is a halt.
     """
 
     status: Status
@@ -71,9 +71,7 @@ def _misconfigured(meaning: str, what_to_do: str, *, credential: bool = True) ->
 
 
 _CREDENTIAL_CODES: Final[Mapping[str, Row]] = {
-    "ACCESS_DENIED": _misconfigured(
-        "Access is denied", "Ask Alipay's support which permission is missing"
-    ),
+    "ACCESS_DENIED": _misconfigured("Access is denied", "Ask Alipay's support which permission is missing"),
     "API_INVALID": _misconfigured(
         "The API's name or the call's format is wrong", "Check path and method; ask Alipay's support"
     ),
@@ -125,8 +123,8 @@ REFUND_CODES: Final[Mapping[str, Row]] = {
     "MERCHANT_NOT_REGISTERED": _misconfigured(
         "The merchant is not registered", "Register the merchant with Alipay", credential=False
     ),
-    # Could hide an earlier success of ours: the remaining amount, the count of refunds and the order's status are
-    # what they are because our first request, whose answer was lost, went through. Asked about first.
+    # Could hide an earlier success of ours: the remaining amount, the count of refunds and the order's status
+    # may be what they are because our first request, whose answer was lost, went through. Asked about first.
     "MULTIPLE_REFUNDS_NOT_SUPPORTED": _declined(
         "The contract allows one refund per payment",
         "Look for the earlier refund; pay the rest offline",
@@ -211,16 +209,10 @@ REFUND_CODES: Final[Mapping[str, Row]] = {
     "PAYMENT_METHOD_NOT_SUPPORTED": _declined(
         "The payment method cannot refund", "Pay offline", NextAction.PAY_OFFLINE
     ),
-    "REFUND_WINDOW_EXCEED": _declined(
-        "Too late by the contract", "Pay offline", NextAction.PAY_OFFLINE
-    ),
+    "REFUND_WINDOW_EXCEED": _declined("Too late by the contract", "Pay offline", NextAction.PAY_OFFLINE),
     # How the in-store page prints it.
-    "FREFUND_WINDOW_EXCEED": _declined(
-        "Too late by the contract", "Pay offline", NextAction.PAY_OFFLINE
-    ),
-    "RISK_REJECT": _declined(
-        "Refused by risk control", "Ask Alipay's support", NextAction.CONTACT_PROVIDER
-    ),
+    "FREFUND_WINDOW_EXCEED": _declined("Too late by the contract", "Pay offline", NextAction.PAY_OFFLINE),
+    "RISK_REJECT": _declined("Refused by risk control", "Ask Alipay's support", NextAction.CONTACT_PROVIDER),
     "REPEAT_REQ_INCONSISTENT": Row(
         Status.F,
         Contradicted,
@@ -283,7 +275,7 @@ def _listed(listed: Mapping[str, Row], unlisted: Mapping[Status, Row], status: S
 
 
 def reply_of(row: Row, code: str, message: str, provider: Mapping[str, Any]) -> Reply | None:
-    """The reply that `row` makes of an answer; None if the answer's other fields decide (the row says Succeeded)."""
+    """The reply that `row` makes of an answer; None if it says Succeeded, so that the other fields decide."""
     if row.kind is Declined:
         return Declined(
             code=code,
