@@ -23,7 +23,7 @@ SPLITS_MAX: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class CommandLimits:
-    """`size_max`: bytes of a value. `channels`: the configured ones, each with its currencies, None for all."""
+    """`size_max`: bytes of a value. `channels`: the configured ones with their currencies, None for all."""
 
     size_max: int
     channels: Mapping[str, frozenset[str] | None]

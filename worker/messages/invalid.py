@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from worker.refunds.command import Cause
 
@@ -35,9 +36,9 @@ class Problem(StrEnum):
 class Invalid:
     """A record that is not a command.
 
-    `error` is a `Problem`; `field` is "" when the record as a whole is at fault. `message` names the field, what
-    was found (shortened), what was expected, with an example.
-    `refund_request_id` is set when it could be read, whatever else is wrong: then its sender can be answered.
+    `error` is a `Problem`; `field` is "" when the record as a whole is at fault. `message` names the field,
+    what was found (shortened), what was expected, with an example. `refund_request_id` is set when it could
+    be read, whatever else is wrong: then its sender can be answered.
     """
 
     error: str
@@ -47,7 +48,7 @@ class Invalid:
     cause: Cause
 
 
-class NotReadable(Exception):  # noqa: N818 -- it never leaves this package: what leaves is an `Invalid`
+class NotReadable(Exception):
     """The first fault found while reading. The text is the `message` of the `Invalid` it becomes."""
 
     def __init__(self, problem: Problem, field: str, found: str, expected: str) -> None:
@@ -57,7 +58,7 @@ class NotReadable(Exception):  # noqa: N818 -- it never leaves this package: wha
         self.field = field
 
 
-FOUND_MAX = 24
+FOUND_MAX: Final = 24
 
 
 def shortened(value: object) -> str:

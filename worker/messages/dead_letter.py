@@ -1,0 +1,89 @@
+"""Dead letters: the record as it came, and where from and why in the headers that Spring Kafka's tools
+read.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from worker.messages.cloud_events import Headers
+from worker.refunds.entry import Origin
+
+PREFIX: Final = "kafka_dlt-"
+MESSAGE_MAX: Final = 1024
+
+# Record format v2: an upper bound for what surrounds key, value and headers when a record is alone in its
+# batch.
+_RECORD_OVERHEAD: Final = 61 + 32
+_HEADER_OVERHEAD: Final = 10
+
+# Kafka's numbers for a record's timestamp type, as Spring spells them.
+_TIMESTAMP_TYPES: Final = {0: "CreateTime", 1: "LogAppendTime"}
+
+DeadLetterHeaders = tuple[tuple[str, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A dead letter that can be appended. `truncated`: something had to go, and headers say what."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: DeadLetterHeaders
+    truncated: bool = False
+
+
+def dead_letter_headers(
+    headers: Headers, origin: Origin, group: str, error: str, message: str, timestamp_type: int
+) -> DeadLetterHeaders:
+    """All original headers, then ours. Integers are big-endian: int32 for the partition, int64 for the
+    others.
+
+    `error` is our name for what is wrong, where Spring has a class name. Ours come last, and the last
+    counts: a record that was a dead letter before keeps its older story too.
+    """
+    ours = {
+        "original-topic": origin.topic.encode(),
+        "original-partition": origin.partition.to_bytes(4, "big", signed=True),
+        "original-offset": origin.offset.to_bytes(8, "big", signed=True),
+        "original-timestamp": origin.timestamp_ms.to_bytes(8, "big", signed=True),
+        "original-timestamp-type": _TIMESTAMP_TYPES.get(timestamp_type, "NoTimestampType").encode(),
+        "original-consumer-group": group.encode(),
+        "exception-fqcn": str(error).encode(),
+        "exception-message": message[:MESSAGE_MAX].encode(errors="replace"),
+    }
+    return (*headers, *((PREFIX + name, value) for name, value in ours.items()))
+
+
+def record_size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """Bytes the broker counts against `max.message.bytes`, never too few, for an uncompressed record."""
+    around = sum(len(name.encode()) + len(content or b"") + _HEADER_OVERHEAD for name, content in headers)
+    return _RECORD_OVERHEAD + len(key or b"") + len(value or b"") + around
+
+
+def fit(value: bytes | None, headers: DeadLetterHeaders, size_max: int, key: bytes | None = None) -> Fitted:
+    """The dead letter unchanged if it fits into `size_max` bytes, else what can be kept of it.
+
+    Kept are our own headers (with the origin, the whole can be read at its source), the sizes and SHA-256
+    sums of key and value, and as many first bytes as there is room for. At least 4,096 bytes are needed for
+    that.
+    """
+    if record_size(key, value, headers) <= size_max:
+        return Fitted(key, value, headers)
+    latest = {name: content for name, content in headers if name.startswith(PREFIX)}
+    kept: list[tuple[str, bytes | None]] = [*latest.items()][-16:]
+    kept.append((f"{PREFIX}truncated", b"true"))
+    kept += _sums("value", value) + _sums("key", key)
+    room = max(0, size_max - record_size(None, None, kept))
+    short_key = None if key is None else key[: min(room // 2, len(key))]
+    short_value = None if value is None else value[: room - len(short_key or b"")]
+    return Fitted(short_key, short_value, tuple(kept), truncated=True)
+
+
+def _sums(part: str, content: bytes | None) -> list[tuple[str, bytes | None]]:
+    if content is None:
+        return []
+    return [
+        (f"{PREFIX}original-{part}-size", len(content).to_bytes(8, "big")),
+        (f"{PREFIX}original-{part}-sha256", hashlib.sha256(content).hexdigest().encode()),
+    ]
