@@ -1,0 +1,81 @@
+"""Typed fields out of a decoded JSON object: each function answers one type, or raises `BadField` with the
+place.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+Kind = TypeVar("Kind", bound=StrEnum)
+Value = TypeVar("Value")
+
+Fields = Mapping[str, Any]
+
+
+class BadField(Exception):
+    """A field that is missing or of another type. The text says which and what was expected."""
+
+
+def text(fields: Fields, name: str) -> str:
+    value = fields.get(name)
+    if isinstance(value, str):
+        return value
+    raise _wrong(name, "a string")
+
+
+def whole(fields: Fields, name: str) -> int:
+    value = fields.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise _wrong(name, "a whole number")
+
+
+def number(fields: Fields, name: str) -> float:
+    value = fields.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise _wrong(name, "a number")
+
+
+def flag(fields: Fields, name: str) -> bool:
+    value = fields.get(name)
+    if isinstance(value, bool):
+        return value
+    raise _wrong(name, "true or false")
+
+
+def member(fields: Fields, name: str, kind: type[Kind]) -> Kind:
+    try:
+        return kind(text(fields, name))
+    except ValueError:
+        raise _wrong(name, f"one of {', '.join(kind)}") from None
+
+
+def mapping(fields: Fields, name: str) -> dict[str, Any]:
+    value = fields.get(name)
+    if isinstance(value, dict):
+        return value
+    raise _wrong(name, "an object")
+
+
+def texts(fields: Fields, name: str) -> dict[str, str]:
+    value = mapping(fields, name)
+    if all(isinstance(each, str) for each in value.values()):
+        return value
+    raise _wrong(name, "an object of strings")
+
+
+def objects(fields: Fields, name: str) -> list[dict[str, Any]]:
+    value = fields.get(name)
+    if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        return value
+    raise _wrong(name, "an array of objects")
+
+
+def optional(read: Callable[[Fields, str], Value], fields: Fields, name: str) -> Value | None:
+    """What `read` answers, or None where the field is absent or null."""
+    return None if fields.get(name) is None else read(fields, name)
+
+
+def _wrong(name: str, expected: str) -> BadField:
+    return BadField(f"{name}: expected {expected}")

@@ -1,0 +1,187 @@
+"""Version 1 of the ledger's schema (schemas/refund.ledger.v1.json): the three kinds of entries.
+
+Times are Unix seconds; bytes are text where they are UTF-8, else base64.
+"""
+
+import base64
+import binascii
+from typing import Any, Final, assert_never
+
+from worker.messages import fields as f
+from worker.messages.fields import BadField, Fields
+from worker.messages.ledger_v1_refund import (
+    read_attempt,
+    read_command,
+    read_outcome,
+    read_park,
+    write_attempt,
+    write_command,
+    write_outcome,
+    write_park,
+)
+from worker.refunds.entry import FinalEntry, Head, OpenEntry, Origin, Past, Pin, Reading, State
+
+VERSION: Final = 1
+
+
+def write(entry: OpenEntry | FinalEntry | Head) -> dict[str, Any]:
+    match entry:
+        case OpenEntry():
+            return {"v": VERSION, "kind": "open", **_write_open(entry)}
+        case FinalEntry():
+            return {"v": VERSION, "kind": "final", **_write_final(entry)}
+        case Head():
+            return {"v": VERSION, "kind": "head", **_write_head(entry)}
+        case _:
+            assert_never(entry)
+
+
+def read(fields: Fields) -> OpenEntry | FinalEntry | Head:
+    """The entry, or `BadField` for whatever is not one."""
+    match fields.get("kind"):
+        case "open":
+            return _read_open(fields)
+        case "final":
+            return _read_final(fields)
+        case "head":
+            return _read_head(fields)
+        case _:
+            raise BadField("kind: expected open, final or head")
+
+
+def _write_open(entry: OpenEntry) -> dict[str, Any]:
+    return {
+        "command": write_command(entry.attempt.command),
+        "attempt": write_attempt(entry.attempt),
+        "pin": _write_pin(entry.pin),
+        "origin": _write_origin(entry.origin),
+        "accepted_at": entry.accepted_at,
+        "next_at": entry.next_at,
+        "state": entry.state.value,
+        "sequence": entry.sequence,
+        "delayed": entry.delayed,
+        "park": None if entry.park is None else write_park(entry.park, entry.attempt),
+        "held": None if entry.held is None else write_outcome(entry.held),
+        "history": [
+            {"at": past.at, "stage": past.stage, "reply": past.reply, "code": past.code}
+            for past in entry.history
+        ],
+    }
+
+
+def _read_open(fields: Fields) -> OpenEntry:
+    command = read_command(f.mapping(fields, "command"))
+    attempt = read_attempt(f.mapping(fields, "attempt"), command)
+    park = f.optional(f.mapping, fields, "park")
+    held = f.optional(f.mapping, fields, "held")
+    return OpenEntry(
+        attempt=attempt,
+        pin=_read_pin(f.mapping(fields, "pin")),
+        origin=_read_origin(f.mapping(fields, "origin")),
+        accepted_at=f.number(fields, "accepted_at"),
+        next_at=f.number(fields, "next_at"),
+        state=f.member(fields, "state", State),
+        sequence=f.whole(fields, "sequence"),
+        delayed=f.flag(fields, "delayed"),
+        park=None if park is None else read_park(park, attempt),
+        held=None if held is None else read_outcome(held),
+        history=tuple(
+            Past(f.number(past, "at"), f.text(past, "stage"), f.text(past, "reply"), f.text(past, "code"))
+            for past in f.objects(fields, "history")
+        ),
+    )
+
+
+def _write_final(entry: FinalEntry) -> dict[str, Any]:
+    return {
+        "refund_request_id": entry.refund_request_id,
+        "digest": entry.digest.hex(),
+        "digest_version": entry.digest_version,
+        "at": entry.at,
+        "event_headers": dict(entry.event_headers),
+        "event_data": dict(entry.event_data),
+    }
+
+
+def _read_final(fields: Fields) -> FinalEntry:
+    try:
+        digest = bytes.fromhex(f.text(fields, "digest"))
+    except ValueError:
+        raise BadField("digest: expected hexadecimal digits") from None
+    return FinalEntry(
+        refund_request_id=f.text(fields, "refund_request_id"),
+        digest=digest,
+        at=f.number(fields, "at"),
+        event_headers=f.texts(fields, "event_headers"),
+        event_data=f.mapping(fields, "event_data"),
+        digest_version=f.whole(fields, "digest_version"),
+    )
+
+
+def _write_head(head: Head) -> dict[str, Any]:
+    return {
+        "ledger_id": head.ledger_id,
+        "group": head.group,
+        "partitions": head.partitions,
+        "opening": head.opening,
+        "inputs": {
+            topic: {"position": reading.position, "reach": reading.reach}
+            for topic, reading in head.inputs.items()
+        },
+        "braked": head.braked,
+        "routing_key": head.routing_key,
+    }
+
+
+def _read_head(fields: Fields) -> Head:
+    inputs = f.mapping(fields, "inputs")
+    return Head(
+        ledger_id=f.text(fields, "ledger_id"),
+        group=f.text(fields, "group"),
+        partitions=f.whole(fields, "partitions"),
+        opening=f.whole(fields, "opening"),
+        inputs={topic: _read_reading(f.mapping(inputs, topic)) for topic in inputs},
+        braked=f.text(fields, "braked"),
+        routing_key=f.text(fields, "routing_key"),
+    )
+
+
+def _read_reading(fields: Fields) -> Reading:
+    return Reading(f.whole(fields, "position"), f.whole(fields, "reach"))
+
+
+def _write_pin(pin: Pin) -> dict[str, Any]:
+    fields = {"channel": pin.channel, "account": pin.account, "environment": pin.environment}
+    try:
+        return {**fields, "body": pin.body.decode()}
+    except UnicodeDecodeError:
+        return {**fields, "body_base64": base64.b64encode(pin.body).decode()}
+
+
+def _read_pin(fields: Fields) -> Pin:
+    encoded = f.optional(f.text, fields, "body_base64")
+    try:
+        body = (
+            f.text(fields, "body").encode() if encoded is None else base64.b64decode(encoded, validate=True)
+        )
+    except (binascii.Error, ValueError):
+        raise BadField("body_base64: expected base64") from None
+    return Pin(f.text(fields, "channel"), f.text(fields, "account"), f.text(fields, "environment"), body)
+
+
+def _write_origin(origin: Origin) -> dict[str, Any]:
+    return {
+        "topic": origin.topic,
+        "partition": origin.partition,
+        "offset": origin.offset,
+        "timestamp_ms": origin.timestamp_ms,
+    }
+
+
+def _read_origin(fields: Fields) -> Origin:
+    return Origin(
+        f.text(fields, "topic"),
+        f.whole(fields, "partition"),
+        f.whole(fields, "offset"),
+        f.whole(fields, "timestamp_ms"),
+    )
