@@ -19,11 +19,12 @@ class Stage(StrEnum):
 class Attempt:
     """The next call for `command`. Times are Unix seconds; `now` comes from the caller.
 
-    `number`: calls made before this one. `ambiguous`: some earlier call may have moved money without a trusted
-    answer. `declined`: the decline that CONFIRM is asking about. `first_sent_at`: the earliest moment at which anybody
-    can have sent this refund, None if nobody can have. `quiet_at`: a "not found" counts only from here, because until
-    then a refund call of ours may still be on its way. `absences`: counted "not found" in a row, the last of
-    them at `absent_at`. `age_s`: time in which attempts were allowed; a halt does not count.
+    `number`: calls made before this one. `ambiguous`: some earlier call may have moved money without a
+    trusted answer. `declined`: the decline that CONFIRM is asking about. `first_sent_at`: the earliest
+    moment at which anybody can have sent this refund, None if nobody can have. `quiet_at`: a "not found"
+    counts only from here, because until then a refund call of ours may still be on its way. `absences`:
+    counted "not found" in a row, the last of them at `absent_at`. `age_s`: time in which attempts were
+    allowed; a halt does not count.
     """
 
     command: Command
@@ -49,7 +50,7 @@ def sent(attempt: Attempt, now: float, quiet_s: float) -> Attempt:
 
 
 def inherited(attempt: Attempt, now: float, quiet_s: float, possible_since: float) -> Attempt:
-    """The attempt as a successor takes it over: whatever the predecessor may have sent, it may have sent until now."""
+    """The attempt as a successor takes it over: its predecessor may have sent anything until now."""
     first = possible_since if attempt.first_sent_at is None else attempt.first_sent_at
     return replace(
         attempt,

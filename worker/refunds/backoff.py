@@ -1,4 +1,4 @@
-"""How long to wait before the next call. Derived from the refund's own id, so that a redelivery repeats it."""
+"""How long to wait before the next call. Derived from the refund's id: a redelivery repeats it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ class Backoff:
 
 def delay_s(backoff: Backoff, refund_request_id: str, number: int) -> float:
     """Seconds before call number `number` + 1 (`number` ≥ 1 calls were made)."""
-    window = min(backoff.cap_s, backoff.base_s * 2 ** min(max(number - 1, 0), 40))
+    window = min(backoff.cap_s, backoff.base_s * 2.0 ** min(max(number - 1, 0), 40))
     return backoff.floor_s + window * fraction(refund_request_id, number)
 
 
 def fraction(refund_request_id: str, number: int) -> float:
     """A number in [0, 1), the same for the same refund and call wherever it is computed."""
     seed = hashlib.blake2b(f"{refund_request_id}\n{number}".encode(), digest_size=8).digest()
-    return int.from_bytes(seed, "big") / 2**64
+    # 53 bits are what a float holds: with more, the largest would round up to 1.
+    return (int.from_bytes(seed, "big") >> 11) / 2**53

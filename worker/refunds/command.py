@@ -15,8 +15,8 @@ DIGEST_VERSION: Final = 1
 class Cause:
     """The event that asked for the refund; travels to every event that answers it.
 
-    `id` is the command's `ce_id`, or `<topic>-<partition>-<offset>` of a bare record. `traceparent` and `tracestate`
-    are the W3C headers, "" when the command carried none.
+    `id` is the command's `ce_id`, or `<topic>-<partition>-<offset>` of a bare record. `traceparent` and
+    `tracestate` are the W3C headers, "" when the command carried none.
     """
 
     id: str
@@ -30,9 +30,9 @@ class Cause:
 class Command:
     """Refund `amount` of `payment_id` through `channel`, once per `refund_request_id`.
 
-    Lengths and characters are the provider's (global API, "refund"): ids ≤ 64, reason ≤ 256, notify URL ≤ 1024.
-    Optional texts are "" when absent. `goods` and `split_details` are canonical JSON texts of the arrays, "" when
-    absent: they go to the provider as they came.
+    Lengths and characters are the provider's (global API, "refund"): ids ≤ 64, reason ≤ 256, notify URL ≤
+    1024. Optional texts are "" when absent. `goods` and `split_details` are canonical JSON texts of the
+    arrays, "" when absent: they go to the provider as they came.
     """
 
     refund_request_id: str
@@ -51,7 +51,7 @@ class Command:
     cause: Cause = Cause("")
 
     def digest(self) -> bytes:
-        """What decides between a duplicate and a conflict: SHA-256 (32 bytes) over the business of the command.
+        """What decides between a duplicate and a conflict: SHA-256 (32 bytes) over its business.
 
         Reason, notify URL, metadata and headers may differ between deliveries of one refund and do not count.
         """

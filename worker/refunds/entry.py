@@ -24,7 +24,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What must not change under an open refund. `body`: the request's bytes, sent unchanged on every attempt."""
+    """What must not change under an open refund. `body`: the request's bytes, the same on every attempt."""
 
     channel: str
     account: str
@@ -56,8 +56,8 @@ class State(StrEnum):
 class OpenEntry:
     """A refund that is not final. Times are Unix seconds.
 
-    `next_at`: its next call. `sequence`: events published for it so far. `delayed`: a `refund.delayed` was one of them.
-    `park` is set exactly when the state is parked, `held` exactly when it is held.
+    `next_at`: its next call. `sequence`: events published for it so far. `delayed`: a `refund.delayed` was
+    one of them. `park` is set exactly when the state is parked, `held` exactly when it is held.
     """
 
     attempt: Attempt
@@ -79,7 +79,7 @@ class OpenEntry:
 
 @dataclass(frozen=True, slots=True)
 class FinalEntry:
-    """A refund that is final, and the outcome event that said so, whole, so that it can be said again unchanged."""
+    """A refund that is final, and the outcome event that said so, whole: it can be said again unchanged."""
 
     refund_request_id: str
     digest: bytes
@@ -91,7 +91,7 @@ class FinalEntry:
 
 @dataclass(frozen=True, slots=True)
 class OpaqueEntry:
-    """An entry a newer release wrote: known, so that its refund is not run again, but not understood, so not touched."""
+    """An entry that a newer release wrote: known, so its refund is not run; not understood, so not touched."""
 
     refund_request_id: str
     version: int
@@ -99,8 +99,9 @@ class OpaqueEntry:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How far one input topic has been read. `position`: the lowest unreleased offset. `reach`: no refund call was
-    made for a record at or above it."""
+    """How far one input topic has been read. `position`: the lowest unreleased offset. `reach`: no refund
+    call was made for a record at or above it.
+    """
 
     position: int
     reach: int
@@ -108,7 +109,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The partition's own entry. `opening` counts openings; `braked` says why reading stopped, "" if it did not."""
+    """The partition's own entry. `opening` counts openings; `braked`: why reading stopped, "" if it did not."""
 
     ledger_id: str
     group: str

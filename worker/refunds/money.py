@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import Final
 
+from typing_extensions import override
+
 # Source: the global API's amount rules (docs.antom.com, "currency codes"). A currency that is not
 # listed is refused rather than guessed: a wrong exponent is a hundredfold error.
-EXPONENTS: Final = {
-    **dict.fromkeys(("CLP", "JPY", "KRW", "VND"), 0),
-    **dict.fromkeys(
-        ("AUD", "BDT", "BRL", "CAD", "CNY", "EUR", "GBP", "HKD", "IDR", "MXN", "MYR", "NZD")
-        + ("PEN", "PHP", "PKR", "PLN", "SGD", "THB", "TWD", "USD"),
-        2,
-    ),
-}
+_WHOLE: Final = ("CLP", "JPY", "KRW", "VND")
+_HUNDREDTHS: Final = (
+    *("AUD", "BDT", "BRL", "CAD", "CNY", "EUR", "GBP", "HKD", "IDR", "MXN"),
+    *("MYR", "NZD", "PEN", "PHP", "PKR", "PLN", "SGD", "THB", "TWD", "USD"),
+)
+EXPONENTS: Final = dict.fromkeys(_WHOLE, 0) | dict.fromkeys(_HUNDREDTHS, 2)
 DIGITS_MAX: Final = 16
 
 
@@ -23,6 +23,7 @@ class Money:
     currency: str
     value: int
 
+    @override
     def __str__(self) -> str:
         exponent = EXPONENTS.get(self.currency, 0)
         if exponent == 0:

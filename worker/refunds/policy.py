@@ -1,11 +1,11 @@
 """The policy: one total table, and the few rules under it.
 
-`POLICY` says what follows from a reply at a stage. `decide` applies it; everything a cell leaves open (ambiguity,
-absences, budgets, windows) is a named function below, in the order of the table's footnotes.
+`POLICY` says what follows from a reply at a stage. `decide` applies it; everything a cell leaves open
+(ambiguity, absences, budgets, windows) is a named function below, in the order of the table's footnotes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, assert_never
 
@@ -15,6 +15,7 @@ from worker.refunds.reply import (
     Contradicted,
     Declined,
     Misconfigured,
+    NextAction,
     NotFound,
     Pending,
     Reply,
@@ -77,14 +78,14 @@ POLICY: Final[Mapping[tuple[Stage, type[Reply]], Rule]] = {
 class Terms:
     """A channel's numbers. All are settings; `check` prints them.
 
-    `asynchronous`: the channel's S on a refund call only means accepted. `submit_for_s`: how long after the first send
-    the same bytes are simply sent again before asking comes first. `absences_needed` answers "not found", at
-    least `absences_apart_s` apart and none before `quiet_s` after the last refund call, prove that no refund
-    arrived. `provider_id_window_s`: how long the provider is trusted to remember an id.
+    `asynchronous`: the channel's S on a refund call only means accepted. `submit_for_s`: how long after the
+    first send the same bytes are simply sent again before asking comes first. `absences_needed` answers "not
+    found", at least `absences_apart_s` apart and none before `quiet_s` after the last refund call, prove
+    that no refund arrived. `provider_id_window_s`: how long the provider is trusted to remember an id.
     """
 
     asynchronous: bool
-    backoff: Backoff = Backoff()
+    backoff: Backoff = field(default_factory=Backoff)
     submit_for_s: float = 60.0
     absences_needed: int = 3
     absences_apart_s: float = 15.0
@@ -95,12 +96,18 @@ class Terms:
 
 
 def decide(
-    attempt: Attempt, reply: Reply, terms: Terms, now: float, *, overtaken: bool = False, policy: Mapping[tuple[Stage, type[Reply]], Rule] = POLICY
+    attempt: Attempt,
+    reply: Reply,
+    terms: Terms,
+    now: float,
+    *,
+    overtaken: bool = False,
+    policy: Mapping[tuple[Stage, type[Reply]], Rule] = POLICY,
 ) -> Verdict:
     """What follows from `reply` to `attempt` (already counted by `sent`) at `now`, Unix seconds.
 
-    `overtaken`: a refund of the same credential that was sent after this one has succeeded, so the credential is
-    not what is wrong.
+    `overtaken`: a refund of the same credential that was sent after this one has succeeded, so the
+    credential is not what is wrong.
     """
     if attempt.stage is Stage.SUBMIT and leaves_doubt(reply):
         attempt = replace(attempt, ambiguous=attempt.ambiguous or not _accepted(reply, terms))
@@ -129,7 +136,7 @@ def decide(
 
 
 def ready(attempt: Attempt, terms: Terms, now: float) -> Attempt:
-    """The call to make now: a refund call only while the provider is sure to remember the id, an inquiry after that."""
+    """The call to make now: a refund call only while the provider surely remembers the id, else an inquiry."""
     if attempt.stage is Stage.SUBMIT and _window_passed(attempt, terms, now):
         return replace(attempt, stage=Stage.INQUIRE)
     return attempt
@@ -176,7 +183,7 @@ def _declined(attempt: Attempt) -> Verdict:
     if decline.park:
         reason = (
             ParkReason.MERCHANT_BALANCE
-            if decline.next_action is decline.next_action.FUND_AND_NEW_REFUND
+            if decline.next_action is NextAction.FUND_AND_NEW_REFUND
             else ParkReason.UNLISTED_CODE
         )
         return Park(reason, attempt, decline.code, decline.message, decline.next_action)
@@ -233,7 +240,7 @@ def _park(attempt: Attempt, reply: Reply) -> Verdict:
 
 
 def _wait(attempt: Attempt, stage: Stage, terms: Terms, now: float) -> Verdict:
-    """Another call, unless its budget is used up. Time used up says nothing about where the money is: parked."""
+    """Another call. A budget used up says nothing about where the money is: parked."""
     if attempt.number >= terms.attempts_max:
         return Park(ParkReason.ATTEMPTS_USED_UP, attempt)
     if attempt.age_s >= terms.age_max_s:

@@ -34,9 +34,9 @@ class Succeeded:
 class Declined:
     """A trusted, listed, final no.
 
-    `confirm`: our own earlier success may hide behind this code, or the provider asks to look first: always ask
-    before believing. `suspect`: may be our configuration's fault, published only once the credential has proved
-    itself. `park`: never failed by the worker on its own; once confirmed, a person decides.
+    `confirm`: our own earlier success may hide behind this code, or the provider asks to look first: always
+    ask before believing. `suspect`: may be our configuration's fault, published only once the credential has
+    proved itself. `park`: never failed by the worker on its own; once confirmed, a person decides.
     """
 
     code: str
@@ -57,7 +57,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A signed U, a time-out, a cut, a 5xx. `sent` is False only if no byte of the request can have left us."""
+    """A signed U, a time-out, a cut, a 5xx. `sent` is False only if no byte can have left us."""
 
     reason: str
     sent: bool = True
@@ -93,7 +93,7 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured:
-    """The provider says that *we* are wrong: key, client, permission, endpoint. `signed` is False if the answer was not."""
+    """The provider says that *we* are wrong: key, client, permission. `signed`: whether its answer was."""
 
     code: str
     message: str = ""
@@ -101,7 +101,15 @@ class Misconfigured:
 
 
 Reply = (
-    Succeeded | Declined | Pending | Unknown | Unreadable | Contradicted | Throttled | NotFound | Misconfigured
+    Succeeded
+    | Declined
+    | Pending
+    | Unknown
+    | Unreadable
+    | Contradicted
+    | Throttled
+    | NotFound
+    | Misconfigured
 )
 REPLIES: tuple[type[Reply], ...] = (
     Succeeded,

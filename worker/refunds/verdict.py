@@ -69,7 +69,7 @@ class Park:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A suspect decline: `outcome` is published once the credential has proved itself; until then nothing is said."""
+    """A suspect decline: `outcome` is published once the credential has proved itself, and not before."""
 
     outcome: Outcome
     attempt: Attempt
@@ -77,7 +77,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """The credential is wrong: its refunds wait untouched, and `attempt`, unchanged, is the probe that reopens it."""
+    """The credential is wrong: its refunds wait untouched; `attempt`, unchanged, is the probe to reopen it."""
 
     attempt: Attempt
     code: str
