@@ -124,6 +124,8 @@ def _untrusted(answer: Answer) -> Reply | None:
     """
     if answer.http_status != 200:
         return Unknown(f"HTTP {answer.http_status}")
+    if len(answer.body) > ANSWER_SIZE_MAX:
+        return Unreadable(f"the answer is too large; expected at most {ANSWER_SIZE_MAX} bytes")
     if answer.verified:
         return None
     if answer.signature is None and answer.response_time is None:
