@@ -23,7 +23,7 @@ _PADDING: Final = padding.PKCS1v15()
 _HASH: Final = hashes.SHA256()
 
 
-class KeyUnusable(ValueError):  # noqa: N818 - says what is wrong, as an Error suffix would not
+class KeyUnusable(ValueError):
     """The message says what was found, what was expected and what to do; it never holds key bytes."""
 
 

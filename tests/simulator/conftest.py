@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.simulator.client import CLIENT_ID, Client
+from worker.alipay.signing import Signer, Verifier, load_private_key, load_public_key, new_key_pair
+from worker.refunds.money import Money
+from worker.simulator import AlipaySimulator, SimulatorSettings
+
+
+@dataclass(frozen=True)
+class Keys:
+    merchant_private: bytes
+    merchant_public: bytes
+    alipay_private: bytes
+    alipay_public: bytes
+
+
+@pytest.fixture(scope="session")
+def keys() -> Keys:
+    return Keys(*new_key_pair(), *new_key_pair())
+
+
+@dataclass(frozen=True)
+class Alipay:
+    simulator: AlipaySimulator
+    client: Client
+
+
+Start = Callable[..., Awaitable[Alipay]]
+
+
+@pytest.fixture
+async def start(keys: Keys) -> AsyncIterator[Start]:
+    """Starts a simulator with these settings, payment pay-1 of 10.00 USD, and a client of it."""
+    async with AsyncExitStack() as stack:
+
+        async def started(client_id: str = CLIENT_ID, **settings: Any) -> Alipay:
+            simulator = await stack.enter_async_context(
+                AlipaySimulator(
+                    SimulatorSettings(
+                        clients={client_id: keys.merchant_public},
+                        alipay_private_key=keys.alipay_private,
+                        **settings,
+                    )
+                )
+            )
+            simulator.ledger.register("pay-1", Money("USD", 1000))
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            signer = Signer(load_private_key(keys.merchant_private))
+            verifier = Verifier((load_public_key(keys.alipay_public),))
+            return Alipay(simulator, Client(session, simulator.url, signer, verifier, client_id))
+
+        yield started
+
+
+@pytest.fixture
+async def alipay(start: Start) -> Alipay:
+    return await start()
