@@ -1,0 +1,1 @@
+"""Kafka through aiokafka: the only place that knows the client."""

@@ -1,0 +1,192 @@
+"""Reads the file and the environment into Settings, and turns everything that is wrong into sentences."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast, get_args
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
+from typing_extensions import override
+
+from worker.settings.model import Settings
+from worker.settings.problem import Problem, SettingsWrong
+from worker.settings.rules import Finding, broken, missing_files
+
+ENVIRONMENT_PREFIX: Final = "WORKER_"
+FILE_VARIABLE: Final = "WORKER_CONFIG"
+FILE_DEFAULT: Final = Path("worker.toml")
+KAFKA_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
+FOLLOWING: Final = frozenset({"default_factory_not_called"})
+"""Errors that only follow from another one, which is reported too."""
+
+Values = dict[str, Any]
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings, with every file they name present. Raises SettingsWrong with all that one pass finds.
+
+    `path` None: the file named by WORKER_CONFIG, else ./worker.toml, which may be missing if the environment
+    says all. A setting's variable is WORKER_ and its path in capitals, joined by two underscores, as in
+    WORKER_KAFKA__GROUP_ID; lists are JSON. KAFKA_BOOTSTRAP_SERVERS is known too. A variable wins over the
+    file. Relative file names start at the folder the worker is started in.
+    """
+    sources = _read(path, environ)
+    settings = _validated(sources)
+    _refuse(sources, broken(settings), missing_files(settings))
+    return settings
+
+
+def parse(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """As `load`, but the files that the settings name need not exist: another machine's settings."""
+    sources = _read(path, environ)
+    settings = _validated(sources)
+    _refuse(sources, broken(settings))
+    return settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What was said, and where."""
+
+    file: Path
+    in_file: Values
+    in_environment: Values
+    kafka_variable: bool
+
+    def merged(self) -> Values:
+        return _over(self.in_file, self.in_environment)
+
+    def place(self, path: Sequence[str]) -> str:
+        """Where to correct the setting `path`."""
+        values: object = self.in_environment
+        for part in path:
+            values = values.get(part) if isinstance(values, dict) else None
+        if values is None or values == {}:
+            return f"{self.file.name}: {'.'.join(path)}" if path else self.file.name
+        if self.kafka_variable and tuple(path) == ("kafka", "bootstrap_servers"):
+            return KAFKA_VARIABLE
+        return ENVIRONMENT_PREFIX + "__".join(path).upper()
+
+
+class _Environment(EnvSettingsSource):
+    """Environment variables, given rather than taken from the process."""
+
+    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        self._given = {name.lower(): value for name, value in environ.items()}
+        super().__init__(settings_cls)
+
+    @override
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return self._given
+
+
+def _read(path: Path | None, environ: Mapping[str, str]) -> _Sources:
+    file = path or Path(environ.get(FILE_VARIABLE) or FILE_DEFAULT)
+    named = path is not None or bool(environ.get(FILE_VARIABLE))
+    in_file: Values = {}
+    try:
+        in_file = tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        if named:
+            cure = "start from deploy/worker.toml, or name the file with --config or WORKER_CONFIG"
+            raise SettingsWrong([Problem(str(file), f"no such file; {cure}")]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsWrong([Problem(str(file), f"cannot be read: {error}; expected a TOML file")]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsWrong([Problem(str(file), f"not TOML: {error}")]) from None
+    in_environment = _environment(environ)
+    said = in_environment.get("kafka", {})
+    short = KAFKA_VARIABLE in environ and "bootstrap_servers" not in said
+    if short:
+        in_environment = _over(in_environment, {"kafka": {"bootstrap_servers": environ[KAFKA_VARIABLE]}})
+    return _Sources(file, in_file, in_environment, kafka_variable=short)
+
+
+def _environment(environ: Mapping[str, str]) -> Values:
+    # A name without a double underscore may be somebody else's: Kubernetes sets WORKER_PORT for a service
+    # that is called "worker".
+    ours = {name for name in environ if name.upper().startswith(ENVIRONMENT_PREFIX) and "__" in name}
+    problems = [problem for name in sorted(ours) for problem in _variable(name, environ[name])]
+    if problems:
+        raise SettingsWrong(problems)
+    return _Environment(Settings, environ)()
+
+
+def _variable(name: str, value: str) -> Iterator[Problem]:
+    if name[len(ENVIRONMENT_PREFIX) :].split("__", maxsplit=1)[0].lower() not in Settings.model_fields:
+        known = ", ".join(field.upper() for field in Settings.model_fields)
+        yield Problem(name, f"no such setting; expected {ENVIRONMENT_PREFIX} and one of {known}")
+        return
+    try:
+        _Environment(Settings, {name: value})()
+    except SettingsError:
+        yield Problem(name, f"{value!r} is not JSON; expected a list, for example '[\"keys/alipay.pem\"]'")
+
+
+def _validated(sources: _Sources) -> Settings:
+    try:
+        return Settings(**sources.merged())
+    except ValidationError as error:
+        problems = [
+            _problem(details, sources)
+            for details in error.errors(include_url=False)
+            if details["type"] not in FOLLOWING
+        ]
+        raise SettingsWrong(problems) from None
+
+
+def _refuse(sources: _Sources, *found: Iterable[Finding]) -> None:
+    problems = [Problem(sources.place(f.path.split(".")), f.text) for some in found for f in some]
+    if problems:
+        raise SettingsWrong(problems)
+
+
+def _problem(details: ErrorDetails, sources: _Sources) -> Problem:
+    path = [str(part) for part in details["loc"] if part != "[key]"]
+    fields = _fields(path[:-1])
+    field = fields.get(path[-1])
+    expected = f"; expected {field.description}" if field is not None and field.description else ""
+    example = next(iter((field.examples if field is not None else None) or ()), None)
+    hint = f", for example {path[-1]} = {json.dumps(example)}" if example is not None else ""
+    return Problem(sources.place(path), f"{_what(details, fields)}{expected}{hint}")
+
+
+def _what(details: ErrorDetails, known: Iterable[str]) -> str:
+    found = details.get("input")
+    shown = repr(found) if isinstance(found, str | int | float) else f"a {type(found).__name__}"
+    match details["type"]:
+        case "missing":
+            return "missing"
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            near = difflib.get_close_matches(str(details["loc"][-1]), list(known), n=1)
+            return f"no such setting; {f'did you mean {near[0]}?' if near else 'remove it'}"
+        case "string_pattern_mismatch":
+            pattern = details.get("ctx", {}).get("pattern")
+            return f"{shown} does not have the right form, {pattern}"
+        case _:
+            return f"{shown} is wrong: {details['msg'][:1].lower()}{details['msg'][1:]}"
+
+
+def _fields(table: Sequence[str]) -> Mapping[str, FieldInfo]:
+    """The settings of the table at this path."""
+    annotation: Any = Settings
+    for part in table:
+        known = getattr(annotation, "__pydantic_fields__", {})
+        # Below a table of tables, such as [channels.<name>], any name leads to the same type.
+        annotation = known[part].annotation if part in known else (*get_args(annotation), None)[-2]
+    return cast("Mapping[str, FieldInfo]", getattr(annotation, "__pydantic_fields__", {}))
+
+
+def _over(below: Values, above: Values) -> Values:
+    """`above` laid over `below`, table by table."""
+    merged = dict(below)
+    for name, value in above.items():
+        old = merged.get(name)
+        merged[name] = _over(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged

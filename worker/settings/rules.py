@@ -1,0 +1,252 @@
+"""The rules between settings, and the files they name: what types alone cannot say."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from worker.alipay.signing import SANDBOX_CLIENT_PREFIX
+from worker.refunds.money import EXPONENTS
+from worker.settings.model import ChannelSettings, Settings
+from worker.stream.limits import Limits
+
+CALL_TAIL_S: Final = 60.0
+"""How long after its deadline a refund call may still be on its way through the network to Alipay."""
+
+RETENTION_MARGIN_S: Final = 3_600.0
+RECORD_OVERHEAD_MAX: Final = 512
+"""Bytes that a batch and its record add to key, value and headers, rounded up."""
+
+TOPIC_FIELDS: Final = ("commands", "results", "ledger", "dead_letters", "signals", "control")
+MAY_BE_ZERO: Final = frozenset({"payment_spacing_s", "poll_wait_s"})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`path`: the setting's; `text`: what is wrong; what was expected; what to do."""
+
+    path: str
+    text: str
+
+
+Findings = Iterator[Finding]
+
+CURES: Final = {
+    "private_key_file": "make one with: python -m worker keys new",
+    "alipay_public_key_files": "save Alipay's public key from the dashboard there",
+    "agent_token_file": "save the token that Alipay issued there",
+    "sasl_password_file": "save the Kafka user's password there",
+}
+
+
+def broken(settings: Settings) -> Findings:
+    """Every broken rule. Needs no I/O."""
+    yield from _kafka(settings)
+    yield from _timing(settings)
+    yield from _topics(settings)
+    yield from _stream(settings)
+    for name, channel in settings.channels.items():
+        yield from _channel(f"channels.{name}", channel, settings)
+
+
+def missing_files(settings: Settings) -> Findings:
+    """Every named file that is not there or cannot be read."""
+    for path, file in _files(settings, ""):
+        cure = CURES.get(path.rsplit(".", 1)[-1], "correct the path, or put the file there")
+        if not file.exists():
+            yield Finding(path, f"no such file {str(file)!r}; {cure}")
+        elif not file.is_file():
+            yield Finding(path, f"{str(file)!r} is not a file; {cure}")
+        elif not os.access(file, os.R_OK):
+            yield Finding(path, f"{str(file)!r} cannot be read; let this user read it, and nobody else")
+
+
+def _files(section: BaseModel, path: str) -> Iterator[tuple[str, Path]]:
+    for name, value in section:
+        here = f"{path}{name}"
+        match value:
+            case Path():
+                yield here, value
+            case tuple():
+                yield from ((here, item) for item in value if isinstance(item, Path))
+            case dict():
+                for key, item in value.items():
+                    yield from _files(item, f"{here}.{key}.")
+            case BaseModel():
+                yield from _files(value, f"{here}.")
+            case _:
+                pass
+
+
+def _kafka(settings: Settings) -> Findings:
+    kafka = settings.kafka
+    if kafka.sasl and not kafka.sasl_username:
+        yield Finding("kafka.sasl_username", f"missing; {kafka.security_protocol} needs a user name")
+    if kafka.sasl and kafka.sasl_password_file is None:
+        yield Finding("kafka.sasl_password_file", f"missing; {kafka.security_protocol} needs a file with it")
+    if not kafka.sasl and (kafka.sasl_username or kafka.sasl_password_file):
+        yield Finding("kafka.security_protocol", f"{kafka.security_protocol} ignores sasl_…; set SASL_SSL")
+    if not kafka.tls and (kafka.ssl_ca_file or kafka.ssl_cert_file):
+        yield Finding(
+            "kafka.security_protocol", f"{kafka.security_protocol} ignores ssl_…; set SSL or SASL_SSL"
+        )
+    if (kafka.ssl_cert_file is None) != (kafka.ssl_key_file is None):
+        yield Finding("kafka.ssl_key_file", "goes with ssl_cert_file; set both or neither")
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """`shorter` × `times` must be less than `longer` (or equal), because of `reason`."""
+
+    shorter: str
+    longer: str
+    reason: str
+    times: int = 1
+    or_equal: bool = False
+
+
+ORDERS: Final = (
+    _Order("kafka.heartbeat_interval_s", "kafka.session_timeout_s", "two heartbeats may get lost", times=3),
+    _Order(
+        "kafka.transaction_timeout_s",
+        "kafka.session_timeout_s",
+        "a dead owner's transaction must end before its partitions get a new owner",
+    ),
+    _Order(
+        "kafka.session_timeout_s",
+        "kafka.rebalance_timeout_s",
+        "no rebalance may end before a silent member is known to be dead",
+        or_equal=True,
+    ),
+    _Order(
+        "stream.commit_deadline_s",
+        "kafka.request_timeout_s",
+        "the client would repeat a commit whose end nobody saw",
+    ),
+    _Order(
+        "stream.commit_deadline_s",
+        "kafka.transaction_timeout_s",
+        "brokers would end transactions that are still being committed",
+    ),
+    _Order(
+        "stream.revoke_s",
+        "kafka.rebalance_timeout_s",
+        "a worker that is still draining would be thrown out of its group",
+    ),
+    _Order("stream.revoke_s", "stream.drain_s", "a stop revokes every partition", or_equal=True),
+    _Order("stream.drain_floor_s", "stream.revoke_s", "it is the part of it kept for the last commit"),
+)
+"""Orders in time on which the exactly-once protocol rests."""
+
+
+def _timing(settings: Settings) -> Findings:
+    for order in ORDERS:
+        shorter_s, longer_s = order.times * _number(settings, order.shorter), _number(settings, order.longer)
+        if shorter_s < longer_s or (order.or_equal and shorter_s == longer_s):
+            continue
+        relation = "at most" if order.or_equal else "less than"
+        part = f"{longer_s / order.times:g} s, a third of " if order.times == 3 else f"{longer_s:g} s = "
+        yield Finding(
+            order.shorter,
+            f"{_number(settings, order.shorter):g} s is too long; expected {relation} {part}{order.longer}, "
+            f"because {order.reason}; shorten the one or lengthen the other",
+        )
+
+
+def _number(settings: Settings, path: str) -> float:
+    section, name = path.split(".")
+    return float(getattr(getattr(settings, section), name))
+
+
+def _topics(settings: Settings) -> Findings:
+    topics, stream = settings.topics, settings.stream
+    if topics.min_insync_replicas > topics.replication_factor:
+        yield Finding(
+            "topics.min_insync_replicas",
+            f"{topics.min_insync_replicas} of {topics.replication_factor} copies can never be in sync; "
+            "expected at most topics.replication_factor, usually one less",
+        )
+    owners: dict[str, str] = {}
+    for field in TOPIC_FIELDS:
+        name = getattr(topics, field)
+        owner = owners.setdefault(name, field)
+        if owner != field:
+            yield Finding(
+                f"topics.{field}", f"{name!r} is also topics.{owner}; every topic needs its own name"
+            )
+    if stream.command_age_max_s > topics.commands_retention_s - RETENTION_MARGIN_S:
+        yield Finding(
+            "stream.command_age_max_s",
+            f"after {stream.command_age_max_s:.0f} s a command may be gone from its topic; expected at most "
+            f"topics.commands_retention_s - {RETENTION_MARGIN_S:.0f} s; lower it, or keep commands longer",
+        )
+    if stream.record_size_max > topics.max_message_bytes - RECORD_OVERHEAD_MAX:
+        yield Finding(
+            "stream.record_size_max",
+            f"topics do not take records of {stream.record_size_max} bytes; expected at most "
+            f"topics.max_message_bytes - {RECORD_OVERHEAD_MAX}",
+        )
+
+
+def _stream(settings: Settings) -> Findings:
+    stream = settings.stream
+    for field in fields(Limits):
+        value = getattr(stream, field.name)
+        if value < 0 or (value == 0 and field.name not in MAY_BE_ZERO):
+            yield Finding(f"stream.{field.name}", f"{value} is too small; expected more than 0")
+    if stream.brake_ratio > 1:
+        yield Finding("stream.brake_ratio", f"{stream.brake_ratio} is no ratio; expected at most 1")
+    if stream.brake_records_min > stream.brake_window:
+        yield Finding(
+            "stream.brake_records_min", "can never be reached; expected at most stream.brake_window"
+        )
+    if stream.command_size_max > stream.record_size_max // 2:
+        yield Finding(
+            "stream.command_size_max",
+            "the ledger keeps a command twice, as read and as sent; expected at most half of "
+            "stream.record_size_max",
+        )
+    if stream.ledger_retention_s <= stream.command_age_max_s:
+        yield Finding(
+            "stream.ledger_retention_s",
+            "a command could come again after its refund was forgotten; expected more than "
+            "stream.command_age_max_s",
+        )
+
+
+def _channel(path: str, channel: ChannelSettings, settings: Settings) -> Findings:
+    if channel.client_id.startswith(SANDBOX_CLIENT_PREFIX) != (channel.environment == "sandbox"):
+        yield Finding(
+            f"{path}.environment",
+            f"{channel.environment!r} does not go with client_id {channel.client_id!r}; sandbox ids start "
+            f"with {SANDBOX_CLIENT_PREFIX}, others are production; correct the one that is wrong",
+        )
+    harmless = channel.loopback or channel.environment == "sandbox"
+    if channel.base_url.startswith("http:") and not harmless:
+        yield Finding(f"{path}.base_url", f"{channel.base_url!r} is not encrypted; production needs https://")
+    if channel.quiet_s < channel.deadline_s + CALL_TAIL_S and not harmless:
+        yield Finding(
+            f"{path}.quiet_s",
+            f"{channel.quiet_s:g} s is too short; expected at least deadline_s + {CALL_TAIL_S:.0f} s = "
+            f"{channel.deadline_s + CALL_TAIL_S:g} s, because a refund call may still be on its way",
+        )
+    if channel.connect_s > channel.deadline_s:
+        yield Finding(
+            f"{path}.connect_s", f"{channel.connect_s:g} s; expected at most deadline_s, the whole call's"
+        )
+    kafka = settings.kafka
+    room_s = kafka.session_timeout_s - settings.stream.lease_margin_s - kafka.heartbeat_interval_s
+    if channel.deadline_s >= room_s:
+        yield Finding(
+            f"{path}.deadline_s",
+            f"{channel.deadline_s:g} s is too long for a call ever to start: it must end before a lost "
+            f"partition gets a new owner; expected less than {room_s:g} s = kafka.session_timeout_s - "
+            "stream.lease_margin_s - kafka.heartbeat_interval_s",
+        )
+    for currency in channel.currencies:
+        if currency not in EXPONENTS:
+            known = ", ".join(sorted(EXPONENTS))
+            yield Finding(f"{path}.currencies", f"{currency!r} is not known; expected some of {known}")
