@@ -106,7 +106,9 @@ def main() -> None:
             with broker() as running:
                 print(running.bootstrap_servers, flush=True)
                 console.print(f"{running.description}; Ctrl-C stops it", markup=False, soft_wrap=True)
-                signal.sigwait({signal.SIGINT, signal.SIGTERM})
+                # Only now: a blocked signal would be blocked in the broker too.
+                signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+                signal.sigwait((signal.SIGINT, signal.SIGTERM))
         case _:
             sys.exit(__doc__)
 
