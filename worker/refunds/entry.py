@@ -91,7 +91,7 @@ class FinalEntry:
 
 @dataclass(frozen=True, slots=True)
 class OpaqueEntry:
-    """An entry that a newer release wrote: known, so its refund is not run; not understood, so not touched."""
+    """An entry a newer release wrote: known, so its refund is not run; not understood, so not touched."""
 
     refund_request_id: str
     version: int
@@ -109,7 +109,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The partition's own entry. `opening` counts openings; `braked`: why reading stopped, "" if it did not."""
+    """The partition's own entry. `opening` counts openings; `braked` is why reading stopped, or ""."""
 
     ledger_id: str
     group: str

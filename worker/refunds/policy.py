@@ -109,8 +109,8 @@ def decide(
     `overtaken`: a refund of the same credential that was sent after this one has succeeded, so the
     credential is not what is wrong.
     """
-    if attempt.stage is Stage.SUBMIT and leaves_doubt(reply):
-        attempt = replace(attempt, ambiguous=attempt.ambiguous or not _accepted(reply, terms))
+    if attempt.stage is Stage.SUBMIT:
+        attempt = _learnt(attempt, reply, terms)
     if not isinstance(reply, NotFound):
         attempt = replace(attempt, absences=0)
     rule = policy[attempt.stage, type(reply)]
@@ -136,14 +136,21 @@ def decide(
 
 
 def ready(attempt: Attempt, terms: Terms, now: float) -> Attempt:
-    """The call to make now: a refund call only while the provider surely remembers the id, else an inquiry."""
+    """The call to make now: a refund call only while the provider remembers the id, else an inquiry."""
     if attempt.stage is Stage.SUBMIT and _window_passed(attempt, terms, now):
         return replace(attempt, stage=Stage.INQUIRE)
     return attempt
 
 
-def _accepted(reply: Reply, terms: Terms) -> bool:
-    return isinstance(reply, Succeeded) and not terms.asynchronous
+def _learnt(attempt: Attempt, reply: Reply, terms: Terms) -> Attempt:
+    """What a refund call's reply says about whether money can have moved."""
+    if leaves_doubt(reply):
+        final = isinstance(reply, Succeeded) and not terms.asynchronous
+        return replace(attempt, ambiguous=attempt.ambiguous or not final)
+    if isinstance(reply, Unknown | Misconfigured) and not attempt.ambiguous:
+        # Nobody has seen this refund yet: the window in which its id is remembered has not begun.
+        return replace(attempt, first_sent_at=None)
+    return attempt
 
 
 def _succeed(attempt: Attempt, reply: Reply, terms: Terms, now: float) -> Verdict:

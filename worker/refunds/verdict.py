@@ -77,7 +77,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """The credential is wrong: its refunds wait untouched; `attempt`, unchanged, is the probe to reopen it."""
+    """The credential is wrong: its refunds wait; `attempt`, unchanged, is the probe that reopens it."""
 
     attempt: Attempt
     code: str
