@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,15 +17,25 @@ from worker.simulator import AlipaySimulator, SimulatorSettings
 
 @dataclass(frozen=True)
 class Keys:
-    merchant_private: bytes
+    """Loaded once: that takes longer than most of the tests."""
+
+    merchant: Signer
     merchant_public: bytes
-    alipay_private: bytes
+    alipay: Signer
     alipay_public: bytes
+    verifier: Verifier
 
 
 @pytest.fixture(scope="session")
 def keys() -> Keys:
-    return Keys(*new_key_pair(), *new_key_pair())
+    (merchant, merchant_public), (alipay, alipay_public) = new_key_pair(), new_key_pair()
+    return Keys(
+        Signer(load_private_key(merchant)),
+        merchant_public,
+        Signer(load_private_key(alipay)),
+        alipay_public,
+        Verifier((load_public_key(alipay_public),)),
+    )
 
 
 @dataclass(frozen=True)
@@ -41,21 +52,22 @@ async def start(keys: Keys) -> AsyncIterator[Start]:
     """Starts a simulator with these settings, payment pay-1 of 10.00 USD, and a client of it."""
     async with AsyncExitStack() as stack:
 
-        async def started(client_id: str = CLIENT_ID, **settings: Any) -> Alipay:
+        async def started(
+            client_id: str = CLIENT_ID, now: Callable[[], float] = time.time, **settings: Any
+        ) -> Alipay:
             simulator = await stack.enter_async_context(
                 AlipaySimulator(
                     SimulatorSettings(
                         clients={client_id: keys.merchant_public},
-                        alipay_private_key=keys.alipay_private,
+                        alipay_private_key=keys.alipay.key,
                         **settings,
-                    )
+                    ),
+                    now=now,
                 )
             )
             simulator.ledger.register("pay-1", Money("USD", 1000))
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            signer = Signer(load_private_key(keys.merchant_private))
-            verifier = Verifier((load_public_key(keys.alipay_public),))
-            return Alipay(simulator, Client(session, simulator.url, signer, verifier, client_id))
+            return Alipay(simulator, Client(session, simulator.url, keys.merchant, keys.verifier, client_id))
 
         yield started
 

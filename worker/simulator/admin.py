@@ -157,7 +157,7 @@ class Admin:
         payments = [
             (
                 _field(payment, "paymentId", str),
-                Money(_field(payment, "currency", str), int(_field(payment, "value", str))),
+                Money(_field(payment, "currency", str), _minor_units(_field(payment, "value", str))),
                 _field(payment, "refusal", str, ""),
             )
             for payment in map(_mapping, _field(body, "payments", list))
@@ -205,6 +205,8 @@ class Admin:
     def forget(self, body: Json) -> Json:
         """`{"refundRequestIds": […]}`: Alipay's memory of these ids ends."""
         ids = _field(body, "refundRequestIds", list)
+        if not all(isinstance(refund_request_id, str) for refund_request_id in ids):
+            raise ValueError(f"refundRequestIds: {ids!r}; expected an array of texts")
         for refund_request_id in ids:
             self._endpoint.ledger.forget(refund_request_id)
         return {"forgotten": len(ids)}
@@ -257,6 +259,12 @@ def _chosen(query: Json, ids: Mapping[str, object] | list[str]) -> list[str]:
     if wanted is not None:
         return [wanted] if wanted in unique else []
     return [key for key in unique if key.startswith(prefix)]
+
+
+def _minor_units(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"value: {text!r}; expected minor units, as '1000' for 10.00 USD")
+    return int(text)
 
 
 def _money(amount: Money) -> Json:

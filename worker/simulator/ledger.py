@@ -85,7 +85,7 @@ class Refund:
 
 @dataclass(slots=True)
 class Payment:
-    """`taken` is refunded, or promised to refunds in process. `refusal`: the F code that every refund meets."""
+    """`taken` is refunded, or promised to refunds in process. `refusal`: the F code each refund meets."""
 
     payment_id: str
     amount: Money

@@ -27,8 +27,8 @@ class Call:
 
 @dataclass(slots=True)
 class Seen:
-    """All calls about one id. `requests` and `bodies` hold the distinct ones: one request proves that every call
-    was about the same refund, one body that it was the same bytes. `calls` are the first CALLS_KEPT_MAX.
+    """All calls about one id. `requests` and `bodies` hold the distinct ones: one request proves that every
+    call was about the same refund, one body that it was the same bytes. `calls` are the first CALLS_KEPT_MAX.
     """
 
     refunds: int = 0

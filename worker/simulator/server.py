@@ -11,6 +11,7 @@ from typing import Final, NoReturn, Self
 
 from aiohttp import web
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from worker.alipay.signing import Signer, Verifier, load_private_key, load_public_key, new_key_pair
 from worker.simulator.admin import Admin
@@ -27,12 +28,12 @@ SHUTDOWN_MAX_S: Final = 0.1  # whoever is still kept waiting was to be kept wait
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
     """`clients`: the merchants' public keys (PEM, or base64 on one line) by client id; ids that start with
-    ``SANDBOX_`` are answered on the sandbox paths only. `alipay_private_key`: what answers are signed with;
-    empty means a new pair. `port` 0 means a free one. `seed` decides every chance.
+    ``SANDBOX_`` are answered on the sandbox paths only. `alipay_private_key`: what answers are signed with, as
+    text or loaded; empty means a new pair. `port` 0 means a free one. `seed` decides every chance.
     """
 
     clients: Mapping[str, str | bytes]
-    alipay_private_key: str | bytes = field(default="", repr=False)
+    alipay_private_key: str | bytes | rsa.RSAPrivateKey = field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 0
     seed: int = 0
@@ -56,7 +57,8 @@ class AlipaySimulator:
     def __init__(self, settings: SimulatorSettings, *, now: Callable[[], float] = time.time) -> None:
         self._settings: Final = settings
         self._now: Final = now
-        signer = Signer(load_private_key(settings.alipay_private_key or new_key_pair()[0]))
+        key = settings.alipay_private_key or new_key_pair()[0]
+        signer = Signer(key if isinstance(key, rsa.RSAPrivateKey) else load_private_key(key))
         clients = {key: Verifier((load_public_key(text),)) for key, text in settings.clients.items()}
         self.behaviour: Final = Behaviour(settings.seed, settings.rules)
         self.endpoint: Final = Endpoint(signer, clients, Ledger(settings.ledger), self.behaviour)
