@@ -1,5 +1,6 @@
 """Settings: one TOML file, overridden by environment variables; all that is wrong is said at once."""
 
+from worker.settings.account import accounts
 from worker.settings.load import ENVIRONMENT_PREFIX, load, parse
 from worker.settings.model import (
     ChannelSettings,
@@ -23,6 +24,7 @@ __all__ = [
     "SettingsWrong",
     "StreamSettings",
     "TopicSettings",
+    "accounts",
     "load",
     "parse",
 ]

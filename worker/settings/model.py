@@ -1,11 +1,11 @@
 """The settings as types: names, defaults, and per field what is expected. `rules` has what holds between.
 
-A description completes the sentence "expected …", printed when the value is wrong and shown in docs/settings.md.
+A description completes the sentence "expected …", which is printed when a value is wrong.
 """
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
@@ -14,6 +14,8 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
+from worker.alipay.channel_settings import AmsSettings
+from worker.alipay.pace import PaceSettings
 from worker.alipay.signing import SANDBOX_CLIENT_PREFIX
 from worker.refunds.backoff import Backoff
 from worker.refunds.policy import Terms
@@ -21,11 +23,13 @@ from worker.stream.limits import Limits
 
 DAY_S: Final = 86_400.0
 _TERMS: Final = Terms(asynchronous=True)  # the one place that knows a channel's default numbers
+_AMS: Final[dict[str, Any]] = {field.name: field.default for field in fields(AmsSettings)}
+_PACE: Final = PaceSettings()
 
 # Strict mode would want a Path object, which TOML does not have.
 File = Annotated[Path, Strict(strict=False)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-SecondsOrNone = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", description="Kafka's characters: A-Z a-z 0-9 . _ -")
@@ -59,11 +63,11 @@ class KafkaSettings(Section):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     sasl_username: str = Field("", description="the user's name, with security_protocol SASL_…")
     sasl_password_file: File | None = Field(None, description="a file with the user's password")
-    session_timeout_s: Seconds = Field(45.0, description="how long the group waits for a silent member")
-    rebalance_timeout_s: Seconds = Field(60.0, description="how long the group waits for members to rejoin")
-    heartbeat_interval_s: Seconds = Field(3.0, description="time between heartbeats")
-    transaction_timeout_s: Seconds = Field(15.0, description="when brokers end a dead worker's transaction")
-    request_timeout_s: Seconds = Field(20.0, description="the Kafka client's own limit for one request")
+    session_timeout_s: Positive = Field(45.0, description="how long the group waits for a silent member")
+    rebalance_timeout_s: Positive = Field(60.0, description="how long the group waits for members to rejoin")
+    heartbeat_interval_s: Positive = Field(3.0, description="time between heartbeats")
+    transaction_timeout_s: Positive = Field(15.0, description="when brokers end a dead worker's transaction")
+    request_timeout_s: Positive = Field(20.0, description="the Kafka client's own limit for one request")
 
     @property
     def tls(self) -> bool:
@@ -96,14 +100,14 @@ class TopicSettings(Section):
         2, description="copies that must have a record before it is acknowledged"
     )
     max_message_bytes: Count = Field(1_048_588, description="the largest record batch a topic takes")
-    commands_retention_s: Seconds = Field(
+    commands_retention_s: Positive = Field(
         7 * DAY_S, description="longer than the longest outage to be survived"
     )
-    results_retention_s: Seconds = Field(
+    results_retention_s: Positive = Field(
         90 * DAY_S, description="how long readers may take to read an outcome"
     )
-    dead_letters_retention_s: Seconds = Field(90 * DAY_S, description="how long people may take to look")
-    signals_retention_s: Seconds = Field(
+    dead_letters_retention_s: Positive = Field(90 * DAY_S, description="how long people may take to look")
+    signals_retention_s: Positive = Field(
         400 * DAY_S, description="how long operators' signals are kept for audit"
     )
 
@@ -166,32 +170,52 @@ class ChannelSettings(Section):
     ca_file: File | None = Field(
         None, description="a CA (PEM) to trust instead of the system's, for a simulator"
     )
-    connect_s: Seconds = Field(5.0, description="the limit for making a connection")
-    deadline_s: Seconds = Field(15.0, description="the limit for one whole call")
-    connections_max: Count = Field(100, description="connections at once")
-    submit_for_s: Seconds = Field(
+    connect_s: Positive = Field(_AMS["connect_s"], description="the limit for getting a connection")
+    deadline_s: Positive = Field(
+        _AMS["deadline_s"], description="the limit from the write to the whole answer"
+    )
+    connections_max: Count = Field(_AMS["connections_max"], description="connections at once")
+    keep_alive_s: Positive = Field(_AMS["keep_alive_s"], description="how long an idle connection is kept")
+    submit_for_s: Positive = Field(
         _TERMS.submit_for_s, description="how long a refund call is repeated before asking"
     )
     absences_needed: Count = Field(
         _TERMS.absences_needed, description='"not found" answers that prove absence'
     )
-    absences_apart_s: Seconds = Field(_TERMS.absences_apart_s, description="time between two that count")
-    quiet_s: SecondsOrNone = Field(
+    absences_apart_s: Positive = Field(_TERMS.absences_apart_s, description="time between two that count")
+    quiet_s: NotNegative = Field(
         _TERMS.quiet_s,
         description='no "not found" counts so soon after a refund call; at least deadline_s + 60',
     )
-    provider_id_window_s: Seconds = Field(
+    provider_id_window_s: Positive = Field(
         _TERMS.provider_id_window_s, description="how long Alipay is trusted to remember an id"
     )
     attempts_max: Count = Field(_TERMS.attempts_max, description="calls before a person must look")
-    age_max_s: Seconds = Field(
+    age_max_s: Positive = Field(
         _TERMS.age_max_s, description="time before a person must look; halts do not count"
     )
-    backoff_floor_s: SecondsOrNone = Field(_TERMS.backoff.floor_s, description="the least time between calls")
-    backoff_base_s: Seconds = Field(
+    backoff_floor_s: NotNegative = Field(_TERMS.backoff.floor_s, description="the least time between calls")
+    backoff_base_s: Positive = Field(
         _TERMS.backoff.base_s, description="the first random part, doubled each time"
     )
-    backoff_cap_s: Seconds = Field(_TERMS.backoff.cap_s, description="the most that the random part grows to")
+    backoff_cap_s: Positive = Field(
+        _TERMS.backoff.cap_s, description="the most that the random part grows to"
+    )
+
+    pace_rate_min: Positive = Field(
+        _PACE.rate_min, description="calls a second that throttling leaves at least"
+    )
+    pace_step: Positive = Field(
+        _PACE.step, description="calls a second won back for each second without throttling"
+    )
+    pace_cut_pause_s: Positive = Field(
+        _PACE.cut_pause_s, description="throttled answers so close count as one"
+    )
+    pace_calm_s: Positive = Field(
+        _PACE.calm_s, description="time without throttling before the limit is lifted"
+    )
+    pace_wait_max_s: Positive = Field(_PACE.wait_max_s, description="the longest wait for a turn")
+    ramp_rate: Positive = Field(_AMS["ramp_rate"], description="calls a second to begin with after a halt")
 
     @property
     def terms(self) -> Terms:

@@ -225,8 +225,8 @@ def _channel(path: str, channel: ChannelSettings, settings: Settings) -> Finding
             f"with {SANDBOX_CLIENT_PREFIX}, others are production; correct the one that is wrong",
         )
     harmless = channel.loopback or channel.environment == "sandbox"
-    if channel.base_url.startswith("http:") and not harmless:
-        yield Finding(f"{path}.base_url", f"{channel.base_url!r} is not encrypted; production needs https://")
+    if channel.base_url.startswith("http:") and not channel.loopback:
+        yield Finding(f"{path}.base_url", f"{channel.base_url!r} is not encrypted; expected https://")
     if channel.quiet_s < channel.deadline_s + CALL_TAIL_S and not harmless:
         yield Finding(
             f"{path}.quiet_s",

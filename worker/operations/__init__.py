@@ -1,0 +1,1 @@
+"""What people and machines that run the worker see of it: metrics, health, logs, and the commands."""

@@ -1,0 +1,250 @@
+"""Counts and times, as Prometheus scrapes them: the stream's Meter and the gateways' observer."""
+
+import platform
+from collections.abc import Callable, Iterable
+from typing import Final, Generic, TypeVar, assert_never
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from worker.alipay.client import Phase
+from worker.alipay.codes import INQUIRY_CODES, REFUND_CODES
+from worker.operations.metric_table import METRICS, PREFIX
+from worker.refunds.entry import State
+from worker.refunds.money import Money
+from worker.refunds.reply import (
+    Contradicted,
+    Declined,
+    Misconfigured,
+    NotFound,
+    Pending,
+    Reply,
+    Succeeded,
+    Throttled,
+    Unknown,
+    Unreadable,
+)
+from worker.refunds.verdict import ParkReason
+
+CODES: Final = frozenset(REFUND_CODES) | frozenset(INQUIRY_CODES)
+"""The codes that get a label of their own. Others would let an answer's text make time series without end."""
+
+Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
+
+
+class Children(Generic[Instrument]):
+    """An instrument's children by label values: looking one up here costs a tenth of `labels()`."""
+
+    def __init__(self, parent: Instrument) -> None:
+        self._parent: Instrument = parent
+        self._known: dict[tuple[str, ...], Instrument] = {}
+
+    def __getitem__(self, labels: tuple[str, ...]) -> Instrument:
+        child = self._known.get(labels)
+        if child is None:
+            child = self._known[labels] = self._parent.labels(*labels)
+        return child
+
+    def remove(self, labels: tuple[str, ...]) -> None:
+        """Forget one; it is no longer scraped."""
+        if self._known.pop(labels, None) is not None:
+            self._parent.remove(*labels)
+
+
+class Metrics:
+    """The instruments. Implements the stream's Meter; `observer` gives each gateway its callback.
+
+    `now`: Unix seconds. `channels`: their names. `version`: the worker's.
+    """
+
+    def __init__(self, now: Callable[[], float], channels: Iterable[str], version: str) -> None:
+        # Else every counter has a second series, which nothing reads.
+        disable_created_metrics()  # type: ignore[no-untyped-call] # the library's function has no annotations
+        self.registry: Final = CollectorRegistry()
+        self._now = now
+        self._unmade = {metric.name: metric for metric in METRICS}
+        self._commands = Children(self._counter("commands_total"))
+        self._outcomes = Children(self._counter("outcomes_total"))
+        self._parked = Children(self._counter("parked_total"))
+        self._open = Children(self._gauge("open_refunds"))
+        self._amount = Children(self._gauge("open_amount_minor_units"))
+        self._requests = Children(self._counter("alipay_requests_total"))
+        self._durations = Children(self._histogram("alipay_request_duration_seconds"))
+        self._errors = Children(self._counter("alipay_transport_errors_total"))
+        self._states = Children(self._gauge("partition_state"))
+        self._lags = Children(self._gauge("consumer_lag_records"))
+        self._halted = Children(self._gauge("channel_halted"))
+        self._final = self._histogram("time_to_final_seconds")
+        self._attempts = self._histogram("attempts")
+        self._transactions = self._counter("transactions_total")
+        self._records = self._counter("transaction_records_total")
+        self._commits = self._histogram("transaction_duration_seconds")
+        self._fences = self._counter("fences_total")
+        self._in_doubt = self._counter("in_doubt_commits_total")
+        self._openings = self._histogram("opening_duration_seconds")
+        self._loop_lag = self._histogram("event_loop_lag_seconds")
+        self._state_of: dict[int, str] = {}
+        self._oldest: dict[int, float] = {}
+        self._heartbeat_age = self._gauge("heartbeat_age_seconds")
+        self._rates = self._gauge("alipay_rate_limit_calls_per_second")
+        self._gauge("oldest_open_refund_age_seconds").set_function(self._oldest_age_s)
+        self._gauge("build_info").labels(version, platform.python_version()).set(1)
+        self._begin_at_zero(channels)
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+    # What the stream says.
+
+    def consumed(self, disposition: str) -> None:
+        self._commands[disposition,].inc()
+
+    def opened(self, state: State, amount: Money) -> None:
+        self._open[state,].inc()
+        self._amount[state, amount.currency].inc(amount.value)
+
+    def closed(self, state: State, amount: Money) -> None:
+        self._open[state,].dec()
+        self._amount[state, amount.currency].dec(amount.value)
+
+    def published(self, event_type: str) -> None:
+        self._outcomes[event_type,].inc()
+
+    def final(self, seconds: float, attempts: int) -> None:
+        # A producer's clock may be ahead of ours.
+        self._final.observe(max(seconds, 0.0))
+        self._attempts.observe(attempts)
+
+    def parked(self, reason: str) -> None:
+        self._parked[reason,].inc()
+
+    def halted(self, channel: str, halted: bool) -> None:  # noqa: FBT001 - as the Meter has it
+        self._halted[channel,].set(halted)
+
+    def transaction(self, seconds: float, records: int) -> None:
+        self._transactions.inc()
+        self._records.inc(records)
+        self._commits.observe(seconds)
+
+    def fenced(self) -> None:
+        self._fences.inc()
+
+    def in_doubt(self) -> None:
+        self._in_doubt.inc()
+
+    def opening(self, seconds: float) -> None:
+        self._openings.observe(seconds)
+
+    def partition(self, partition: int, state: str) -> None:
+        """The partition's state; `closed`: it is no longer ours, and what was said of it is no longer shown."""
+        old = self._state_of.get(partition)
+        if old == state:
+            return
+        if old is not None:
+            self._states.remove((str(partition), old))
+        if state == "closed":
+            self._state_of.pop(partition, None)
+            self._oldest.pop(partition, None)
+            self._lags.remove((str(partition),))
+        else:
+            self._state_of[partition] = state
+            self._states[str(partition), state].set(1)
+
+    def oldest_open(self, partition: int, accepted_at: float | None) -> None:
+        if accepted_at is None:
+            self._oldest.pop(partition, None)
+        else:
+            self._oldest[partition] = accepted_at
+
+    # What others say.
+
+    def lag(self, partition: int, records: int) -> None:
+        """Records between the partition's committed offset and its end."""
+        self._lags[str(partition),].set(records)
+
+    def loop_lag(self, seconds: float) -> None:
+        self._loop_lag.observe(seconds)
+
+    def watch_heartbeat(self, age_s: Callable[[], float]) -> None:
+        """Ask `age_s` at every scrape."""
+        self._heartbeat_age.set_function(age_s)
+
+    def watch_rate(self, channel: str, rate: Callable[[], float | None]) -> None:
+        """Ask `rate`, calls a second or None, at every scrape."""
+
+        def limit() -> float:
+            value = rate()
+            return float("inf") if value is None else value
+
+        self._rates.labels(channel).set_function(limit)
+
+    def observer(self, channel: str) -> Callable[[str, Reply, float, str | None], None]:
+        """The callback for a channel's gateway: operation, reply, seconds, and the phase that failed, or None."""
+
+        def observe(operation: str, reply: Reply, seconds: float, phase: str | None) -> None:
+            self._requests[channel, operation, *reply_labels(reply)].inc()
+            self._durations[channel, operation].observe(seconds)
+            if phase is not None:
+                self._errors[channel, phase].inc()
+
+        return observe
+
+    def _oldest_age_s(self) -> float:
+        return max(0.0, self._now() - min(self._oldest.values())) if self._oldest else 0.0
+
+    def _begin_at_zero(self, channels: Iterable[str]) -> None:
+        # A series that appears with its first event has no increase to alert on.
+        for reason in ParkReason:
+            self._parked[reason,]
+        for state in State:
+            self._open[state,].set(0)
+        for channel in channels:
+            self._halted[channel,].set(0)
+            for phase in Phase:
+                self._errors[channel, phase]
+
+    def _counter(self, name: str) -> Counter:
+        metric = self._unmade.pop(name)
+        return Counter(PREFIX + name, metric.meaning, metric.labels, registry=self.registry)
+
+    def _gauge(self, name: str) -> Gauge:
+        metric = self._unmade.pop(name)
+        return Gauge(PREFIX + name, metric.meaning, metric.labels, registry=self.registry)
+
+    def _histogram(self, name: str) -> Histogram:
+        metric = self._unmade.pop(name)
+        return Histogram(
+            PREFIX + name, metric.meaning, metric.labels, buckets=metric.buckets, registry=self.registry
+        )
+
+
+def reply_labels(reply: Reply) -> tuple[str, str]:
+    """The labels `reply` and `code`."""
+    match reply:
+        case Succeeded(code=code):
+            return "succeeded", _listed(code)
+        case Declined(code=code):
+            return "declined", _listed(code)
+        case Pending(code=code):
+            return "pending", _listed(code)
+        case Throttled(code=code):
+            return "throttled", _listed(code)
+        case NotFound(code=code):
+            return "not_found", _listed(code)
+        case Misconfigured(code=code):
+            return "misconfigured", _listed(code)
+        case Unknown(reason=reason):
+            # Its reason is Alipay's code, or what happened on the way.
+            return "unknown", reason if reason in CODES else "none"
+        case Unreadable():
+            return "unreadable", "none"
+        case Contradicted():
+            return "contradicted", "none"
+        case _:
+            assert_never(reply)
+
+
+def _listed(code: str) -> str:
+    if not code:
+        return "none"
+    return code if code in CODES else "other"
