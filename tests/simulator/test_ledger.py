@@ -138,6 +138,12 @@ def test_checking_the_state_first_spares_a_success_that_left_enough() -> None:
     assert code(ledger, asked(value=120)) == "REFUND_AMOUNT_EXCEED"
 
 
+def test_checking_the_state_first_leaves_a_refund_in_process_alone() -> None:
+    ledger = books(LedgerSettings(check_state_first=True))
+    fate = Process(1, Succeed(), in_process())
+    assert [code(ledger, asked(value=250), fate) for _ in range(2)] == ["REFUND_IN_PROCESS"] * 2
+
+
 def test_an_empty_balance_declines_and_burns() -> None:
     ledger = books()
     ledger.balance_empty = True
