@@ -1,0 +1,174 @@
+"""The consumer of the input topics, on aiokafka."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from typing_extensions import override
+
+from worker.kafka.connection import connection_options
+from worker.kafka.inputs import KafkaInputs
+from worker.kafka.records import record_of
+from worker.kafka.tap import watch_membership
+from worker.settings import KafkaSettings
+from worker.stream.ports import Bounds, Clock, InputLost, Record
+
+log = logging.getLogger(__name__)
+STOP_S: Final = 10.0
+
+Assigned = Callable[[Collection[int]], None]
+Revoked = Callable[[Collection[int]], Awaitable[None]]
+
+
+class KafkaSource:
+    """A member of the consumer group, over topics with the same partition count."""
+
+    def __init__(self, kafka: KafkaSettings, topics: Sequence[str], ledger_topic: str, clock: Clock) -> None:
+        self._kafka = kafka
+        self._inputs = KafkaInputs(kafka, topics, ledger_topic)
+        self._topics = tuple(topics)
+        self._clock = clock
+        self._resumed: set[int] = set()
+        self._heartbeat = (clock.monotonic(), clock.now())
+        self._consumer: AIOKafkaConsumer | None = None
+        self._assigned: Assigned | None = None
+        self._revoked: Revoked | None = None
+
+    async def start(self, assigned: Assigned, revoked: Revoked) -> None:
+        """Join the group."""
+        self._assigned, self._revoked = assigned, revoked
+        await self._inputs.start()
+        await self._join()
+
+    async def _join(self) -> None:
+        kafka = self._kafka
+        consumer = AIOKafkaConsumer(
+            **connection_options(kafka),
+            group_id=kafka.group_id,
+            enable_auto_commit=False,
+            # The ledger's head says where to start; anything else than an error would be a guess.
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            session_timeout_ms=round(kafka.session_timeout_s * 1000),
+            rebalance_timeout_ms=round(kafka.rebalance_timeout_s * 1000),
+            heartbeat_interval_ms=round(kafka.heartbeat_interval_s * 1000),
+            # Gives the same numbers of all topics to the same member.
+            partition_assignment_strategy=(RangePartitionAssignor,),
+        )
+        watch_membership(consumer, self._beat)
+        consumer.subscribe(list(self._topics), listener=_Listener(self))
+        self._consumer = consumer
+        await consumer.start()
+
+    def _beat(self) -> None:
+        self._heartbeat = (self._clock.monotonic(), self._clock.now())
+
+    @property
+    def _joined(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise RuntimeError("start() comes first")
+        return self._consumer
+
+    async def poll(self, records_max: int, wait_s: float) -> Sequence[Record]:
+        """Records of resumed partitions. Raises InputLost when records that were not read yet are gone."""
+        try:
+            batches = await self._joined.getmany(timeout_ms=round(wait_s * 1000), max_records=records_max)
+        except NoOffsetForPartitionError:
+            # Of a partition that is not open yet: its position is set when it is.
+            return []
+        except OffsetOutOfRangeError as error:
+            raise InputLost(
+                f"records were deleted before they were read: {error}; check the topic's retention"
+            ) from error
+        return [
+            record_of(record)
+            for batch in batches.values()
+            for record in batch
+            if record.partition in self._resumed
+        ]
+
+    async def bounds(self, partition: int) -> Mapping[str, Bounds]:
+        """Of each input topic."""
+        return await self._inputs.bounds(partition)
+
+    async def partitions(self) -> int:
+        """How many partitions each input topic and the ledger have now."""
+        return await self._inputs.partitions()
+
+    def resume(self, partition: int, positions: Mapping[str, int] | None = None) -> None:
+        """Read on, from `positions` if given."""
+        parts = self._mine(partition)
+        for part in parts:
+            if positions is not None:
+                self._joined.seek(part, positions[part.topic])
+        self._joined.resume(*parts)
+        if parts:
+            self._resumed.add(partition)
+
+    def pause(self, partition: int) -> None:
+        """Read no more of it. Nothing if it is not assigned."""
+        self._resumed.discard(partition)
+        self._joined.pause(*self._mine(partition))
+
+    def _mine(self, partition: int) -> list[TopicPartition]:
+        return [part for part in self._joined.assignment() if part.partition == partition]
+
+    def heartbeat_age_s(self) -> float:
+        """Seconds, by the slower of the two clocks."""
+        mono, now = self._heartbeat
+        return max(self._clock.monotonic() - mono, abs(self._clock.now() - now))
+
+    def assigned(self, parts: Iterable[TopicPartition]) -> None:
+        """A rebalance has ended; what was paused before is not any more."""
+        parts = list(parts)
+        self._resumed.clear()
+        self._joined.pause(*parts)
+        if self._assigned is not None:
+            self._assigned(sorted({part.partition for part in parts}))
+
+    async def revoked(self, parts: Iterable[TopicPartition]) -> None:
+        """A rebalance begins; what is assigned is given up when this returns."""
+        if self._revoked is not None:
+            await self._revoked(sorted({part.partition for part in parts}))
+
+    async def rejoin(self) -> None:
+        """Leave the group and join it anew."""
+        old = self._joined
+        await self.revoked(old.assignment())
+        await _stop(old)
+        await self._join()
+
+    async def stop(self) -> None:
+        """Leave the group. What is assigned must have been closed before: no listener is called any more."""
+        if self._consumer is not None:
+            await _stop(self._consumer)
+        await self._inputs.stop()
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, source: KafkaSource) -> None:
+        self._source = source
+
+    @override
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        try:
+            await self._source.revoked(revoked)
+        except Exception:
+            # aiokafka would swallow it; what must stop the process has been noted by the engine.
+            log.exception("closing partitions at a rebalance failed")
+
+    @override
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._source.assigned(assigned)
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    try:
+        async with asyncio.timeout(STOP_S):
+            await consumer.stop()
+    except Exception as error:  # noqa: BLE001 -- the group notices by itself, a session later
+        log.warning("leaving the group: %r", error)

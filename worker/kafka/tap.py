@@ -1,0 +1,70 @@
+"""Sees a client's requests and answers, where aiokafka offers no public way to (its issue #1154).
+
+The only place that reaches into aiokafka; a test on the real broker fails if a release moves what it touches.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
+from aiokafka.protocol.transaction import EndTxnRequest
+
+NO_ERROR = 0
+REBALANCE_IN_PROGRESS = 27  # still a member: the group is only being rearranged
+
+Send = Callable[..., Awaitable[Any]]
+
+
+class EndTxnRepeated(Exception):
+    """aiokafka was about to send a second EndTxn of one transaction on its own."""
+
+
+def watch_membership(consumer: AIOKafkaConsumer, seen: Callable[[], None]) -> None:
+    """Call `seen` at each answer of the group coordinator that says we are a member."""
+    client = consumer._client  # noqa: SLF001 -- see the module's docstring
+    send: Send = client.send
+
+    async def watched(node_id: int, request: Any, **options: Any) -> Any:
+        answer = await send(node_id, request, **options)
+        membership = isinstance(request, HeartbeatRequest | SyncGroupRequest)
+        if membership and answer.error_code in (NO_ERROR, REBALANCE_IN_PROGRESS):
+            seen()
+        return answer
+
+    client.send = watched  # type: ignore[method-assign]  # that is what a tap is
+
+
+def forbid_repeated_end(producer: AIOKafkaProducer) -> Callable[[], None]:
+    """Have the second EndTxn of a transaction fail; call the returned function when a transaction begins.
+
+    After a lost connection aiokafka repeats EndTxn on a new one. The first may still arrive afterwards and end
+    the *next* transaction, half written. So the end of a transaction is asked for once; after that it is in doubt.
+    """
+    client = producer.client
+    send: Send = client.send
+    ended = False
+
+    def begun() -> None:
+        nonlocal ended
+        ended = False
+
+    async def guarded(node_id: int, request: Any, **options: Any) -> Any:
+        nonlocal ended
+        if isinstance(request, EndTxnRequest):
+            if ended:
+                raise EndTxnRepeated("the answer to EndTxn was lost")
+            ended = True
+        return await send(node_id, request, **options)
+
+    client.send = guarded  # type: ignore[method-assign]  # that is what a guard is
+    return begun
+
+
+async def silence(producer: AIOKafkaProducer) -> None:
+    """Stop a producer without flushing: nothing that it still has may reach the broker any more."""
+    task = producer._sender.sender_task  # noqa: SLF001 -- stop() flushes first, and hangs where the broker is gone
+    if task is not None:
+        task.cancel()
+    producer._closed = True  # noqa: SLF001 -- it is closed: or its destructor would complain
+    await producer.client.close()

@@ -1,0 +1,229 @@
+"""The worker's life: join, open what is assigned, feed it, close what is revoked, drain at the end."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from worker.stream.dispatch import Dispatcher
+from worker.stream.opening import open_partition
+from worker.stream.owner import Owner
+from worker.stream.ports import Fenced, InDoubt, Journals, Record, Source, WrongLedger
+from worker.stream.scope import Scope
+
+log = logging.getLogger(__name__)
+POLL_AT_LEAST_EVERY_S: Final = 60.0  # an idle consumer leaves its group after max.poll.interval
+RESUME_BELOW: Final = 0.9  # of open_max
+MINUTE_S: Final = 60.0
+
+
+class Engine:
+    """Runs every partition assigned to this process. `run` returns after a drain, and raises what must stop it."""
+
+    def __init__(self, source: Source, journals: Journals, scope: Scope) -> None:
+        self._source = source
+        self._journals = journals
+        self._scope = scope
+        self._dispatcher = Dispatcher(scope.gateways, scope.limits, scope.clock, scope.meter)
+        self._owners: dict[int, Owner] = {}
+        self._serving: dict[int, asyncio.Task[None]] = {}
+        self._stop = asyncio.Event()
+        self._fatal: BaseException | None = None
+        self._polled_mono = scope.clock.monotonic()
+        self._full: set[int] = set()
+
+    def stop(self) -> None:
+        """Drain and end."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Work until `stop`. Raises WrongLedger, InputLost or a fault of ours; nothing is lost by it."""
+        ticking = asyncio.create_task(self._dispatcher.run())
+        try:
+            await self._source.start(self._assigned, self._revoked)
+            await self._poll()
+        finally:
+            until = self._scope.clock.monotonic() + self._scope.limits.drain_s
+            await self._close(list(self._serving), until)
+            await self._dispatcher.drain(until - self._scope.clock.monotonic())
+            ticking.cancel()
+            await self._source.stop()
+        if self._fatal is not None:
+            raise self._fatal
+
+    async def _poll(self) -> None:
+        limits, clock = self._scope.limits, self._scope.clock
+        while not self._stop.is_set():
+            has_room = await self._dispatcher.room(limits.poll_wait_s)
+            if not has_room and clock.monotonic() - self._polled_mono < POLL_AT_LEAST_EVERY_S:
+                continue
+            records = await self._source.poll(limits.poll_records_max, limits.poll_wait_s)
+            self._polled_mono = clock.monotonic()
+            self._feed(records)
+
+    def _feed(self, records: Sequence[Record]) -> None:
+        parts: dict[int, list[Record]] = {}
+        for record in records:
+            parts.setdefault(record.partition, []).append(record)
+        for number, part in parts.items():
+            # Records of a partition that is not open are read again from its head once it is.
+            if owner := self._owners.get(number):
+                owner.accept(part)
+        for number, owner in self._owners.items():
+            self._limit(number, owner)
+
+    def _limit(self, number: int, owner: Owner) -> None:
+        count, open_max = len(owner.partition.refunds), self._scope.limits.open_max
+        if owner.partition.braked:
+            if number not in self._full:
+                log.error(
+                    "partition %d stopped: %s", number, owner.partition.braked, extra={"partition": number}
+                )
+                self._scope.meter.partition(number, "braked")
+                self._full.add(number)
+                self._source.pause(number)
+        elif count >= open_max and number not in self._full:
+            log.error(
+                "partition %d has %d open refunds: not fetching", number, count, extra={"partition": number}
+            )
+            self._scope.meter.partition(number, "full")
+            self._full.add(number)
+            self._source.pause(number)
+        elif count < open_max * RESUME_BELOW and number in self._full:
+            self._scope.meter.partition(number, "open")
+            self._full.discard(number)
+            self._source.resume(number)
+
+    # Assignment.
+
+    def _assigned(self, partitions: Collection[int]) -> None:
+        if self._stop.is_set():
+            return
+        for number in partitions:
+            if number not in self._serving:
+                self._scope.meter.partition(number, "opening")
+                self._serving[number] = asyncio.create_task(self._serve(number), name=f"partition-{number}")
+
+    async def _revoked(self, partitions: Collection[int]) -> None:
+        await self._close(partitions, self._scope.clock.monotonic() + self._scope.limits.revoke_s)
+
+    async def _close(self, partitions: Collection[int], until: float) -> None:
+        """All at once, under one deadline."""
+        tasks = []
+        for number in partitions:
+            task = self._serving.pop(number, None)
+            if task is None:
+                continue
+            tasks.append(task)
+            if owner := self._owners.get(number):
+                owner.close(until)
+            else:
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(until - self._scope.clock.monotonic(), 0))
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, number: int) -> None:
+        """One assigned partition, opened as often as it takes, until it is closed."""
+        try:
+            openings: deque[float] = deque()
+            while not await self._open_and_run(number):
+                await self._await_turn(openings)
+        except Exception as error:
+            # WrongLedger, or a fault of ours: going on could cost money, so the whole process stops.
+            log.critical("partition %d: %s", number, error, exc_info=not isinstance(error, WrongLedger))
+            self._fatal = self._fatal or error
+            self._stop.set()
+        finally:
+            self._scope.meter.partition(number, "closed")
+
+    async def _open_and_run(self, number: int) -> bool:
+        """True when the partition was closed, False when it has to be opened anew."""
+        scope, clock = self._scope, self._scope.clock
+        self._source.pause(number)
+        started = clock.monotonic()
+        try:
+            async with asyncio.timeout(scope.limits.opening_deadline_s):
+                opened = await open_partition(number, self._source, self._journals, scope)
+        except (Fenced, InDoubt, TimeoutError) as error:
+            log.warning("partition %d not opened: %r", number, error, extra={"partition": number})
+            return False
+        owner = Owner(opened, self._dispatcher, self._source, scope)
+        self._owners[number] = owner
+        self._full.discard(number)
+        scope.meter.opening(clock.monotonic() - started)
+        scope.meter.partition(number, "open")
+        log.info(
+            "partition %d open, opening %d",
+            number,
+            opened.partition.head.opening,
+            extra={"partition": number},
+        )
+        positions = {topic: reader.next_offset for topic, reader in opened.partition.readers.items()}
+        self._source.resume(number, positions)
+        try:
+            await owner.run()
+            await owner.finish()
+        except Fenced:
+            scope.meter.fenced()
+            return await self._lost(number, "fenced")
+        except InDoubt as error:
+            scope.meter.in_doubt()
+            return await self._lost(number, f"commit in doubt: {error}")
+        else:
+            return True
+        finally:
+            del self._owners[number]
+            self._source.pause(number)
+            await owner.abandon()
+
+    async def _lost(self, number: int, why: str) -> bool:
+        log.warning("partition %d lost: %s", number, why, extra={"partition": number})
+        self._scope.meter.partition(number, "opening")
+        return number not in self._serving
+
+    async def _await_turn(self, openings: deque[float]) -> None:
+        """Before opening again: proof from the group that the partition is still ours, and not too often a minute."""
+        limits, clock = self._scope.limits, self._scope.clock
+        lost_at = clock.monotonic()
+        openings.append(lost_at)
+        while openings[0] < lost_at - MINUTE_S:
+            openings.popleft()
+        if len(openings) > limits.openings_per_minute_max:
+            log.error("opened %d times within a minute: leaving the group and joining anew", len(openings))
+            await asyncio.sleep(MINUTE_S / 2)
+            asyncio.get_running_loop().call_soon(self._rejoin)
+        await asyncio.sleep(limits.opening_retry_s)
+        while clock.monotonic() - self._source.heartbeat_age_s() < lost_at:  # noqa: ASYNC110 -- an age, no event
+            await asyncio.sleep(limits.opening_retry_s / 4)
+
+    def _rejoin(self) -> None:
+        self._rejoining = asyncio.create_task(self._source.rejoin())
+
+    # Health.
+
+    def live(self) -> list[str]:
+        """Why this process should be restarted; empty if it should not."""
+        silent_s = self._scope.clock.monotonic() - self._polled_mono
+        return [f"not polled for {silent_s:.0f} s"] if silent_s > 2 * POLL_AT_LEAST_EVERY_S else []
+
+    def ready(self) -> list[str]:
+        """Why this process is not doing its work; empty if it is. A provider that is down is no reason."""
+        reasons = self.live()
+        if not self._serving:
+            reasons.append("no partition is assigned")
+        reasons += [
+            f"partition {number} is not open" for number in self._serving if number not in self._owners
+        ]
+        reasons += [
+            f"partition {number} is braked"
+            for number, owner in self._owners.items()
+            if owner.partition.braked
+        ]
+        heartbeat_s = self._source.heartbeat_age_s()
+        if self._serving and heartbeat_s > self._scope.heartbeat_max_s:
+            reasons.append(f"no heartbeat for {heartbeat_s:.0f} s")
+        return reasons

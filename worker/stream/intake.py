@@ -1,0 +1,129 @@
+"""What a record is: a new refund, a repeat, a conflict, a stray, or something that cannot be carried out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from worker.messages.command import CommandLimits, read_command
+from worker.messages.invalid import Invalid, Problem
+from worker.refunds.command import Command
+from worker.refunds.entry import FinalEntry, Origin
+from worker.stream.ports import Record
+from worker.stream.routing import HOP_HEADER, home, routing_value
+
+
+class Disposition(StrEnum):
+    """The label under which a record is counted."""
+
+    NEW = "new"
+    DUPLICATE = "duplicate"
+    REDELIVERY = "redelivery"
+    CONFLICT = "conflict"
+    INVALID = "invalid"
+    STRAY = "stray"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the partition knows of an id. `digest` None: known, but not understood (written by a newer release)."""
+
+    digest: bytes | None
+    origin: Origin | None = None
+    final: FinalEntry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A refund to make."""
+
+    command: Command
+    digest: bytes
+    disposition: Disposition = Disposition.NEW
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A refund we have already. `final` is its stored outcome, if there is one and it is kept."""
+
+    command: Command
+    final: FinalEntry | None
+    disposition: Disposition
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A command that belongs to partition `home`."""
+
+    home: int
+    disposition: Disposition = Disposition.STRAY
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A dead letter, and an answer to its sender where the id could be read."""
+
+    invalid: Invalid
+    disposition: Disposition
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The checks every record of one partition goes through, in the order in which they are made."""
+
+    partition: int
+    partitions: int
+    routing_key: str
+    age_max_s: float
+    limits: CommandLimits
+
+    def judge(
+        self, record: Record, known: Callable[[str], Known | None], now: float
+    ) -> New | Repeat | Stray | Refused:
+        """`known` looks an id up among in flight, closing, open and final refunds. `now`: Unix seconds."""
+        origin = Origin(record.topic, record.partition, record.offset, record.timestamp_ms)
+        command = read_command(record.value, record.headers, origin, self.limits)
+        if isinstance(command, Invalid):
+            return Refused(command, Disposition.INVALID)
+        at_home = home(routing_value(command, self.routing_key), self.partitions)
+        if at_home != self.partition:
+            return self._stray(record, command, at_home)
+        digest = command.digest()
+        if earlier := known(command.refund_request_id):
+            return _repeat(command, digest, earlier, origin)
+        if now - record.timestamp_ms / 1000 > self.age_max_s:
+            return self._too_old(command)
+        return New(command, digest)
+
+    def _stray(self, record: Record, command: Command, at_home: int) -> Stray | Refused:
+        if not any(name == HOP_HEADER for name, _ in record.headers):
+            return Stray(at_home)
+        message = (
+            f"the command belongs to partition {at_home} of {self.partitions} and was forwarded once already; "
+            "the topic's partition count and the ledger's do not agree"
+        )
+        return Refused(_invalid(Problem.MISROUTED, message, command), Disposition.INVALID)
+
+    def _too_old(self, command: Command) -> Refused:
+        message = (
+            f"the command is older than {self.age_max_s:.0f} s: its refund may have been made and forgotten, so it is "
+            "not carried out; if the refund is still wanted, ask for it anew"
+        )
+        return Refused(_invalid(Problem.TOO_OLD, message, command), Disposition.INVALID)
+
+
+def _repeat(command: Command, digest: bytes, earlier: Known, origin: Origin) -> Repeat | Refused:
+    if earlier.digest is not None and earlier.digest != digest:
+        message = (
+            "refundRequestId was used before for another refund (channel, merchant, payment, amount, currency or split "
+            "differ); expected a new refundRequestId for a new refund"
+        )
+        return Refused(_invalid(Problem.CONFLICT, message, command), Disposition.CONFLICT)
+    redelivered = earlier.origin is not None and (earlier.origin.topic, earlier.origin.offset) == (
+        origin.topic,
+        origin.offset,
+    )
+    return Repeat(command, earlier.final, Disposition.REDELIVERY if redelivered else Disposition.DUPLICATE)
+
+
+def _invalid(problem: Problem, message: str, command: Command) -> Invalid:
+    return Invalid(problem, "refundRequestId", message, command.refund_request_id, command.cause)

@@ -1,0 +1,41 @@
+"""Which offset may be committed while refunds finish in any order."""
+
+from collections import deque
+
+
+class Reader:
+    """One input topic of one partition: what was read, what is still held back, how far calls may reach.
+
+    The position is the lowest unreleased offset. `inherited` is the reach found at the opening: a record below it may
+    have been sent by a predecessor. `reach` is the committed one: a record at or above it may not be sent yet.
+    """
+
+    __slots__ = ("_read", "_released", "inherited", "next_offset", "reach")
+
+    def __init__(self, position: int, reach: int) -> None:
+        self.next_offset = position
+        self.inherited = reach
+        self.reach = reach
+        self._read: deque[int] = deque()
+        self._released: set[int] = set()
+
+    def read(self, offset: int) -> None:
+        """Take a record over: its offset is held back until it is released."""
+        self._read.append(offset)
+        self.next_offset = offset + 1
+
+    def release(self, offset: int) -> None:
+        """The next transaction holds all that this record needs: the position may pass it."""
+        self._released.add(offset)
+
+    @property
+    def position(self) -> int:
+        """The lowest unreleased offset, or the next one to be read."""
+        while self._read and self._read[0] in self._released:
+            self._released.discard(self._read.popleft())
+        return self._read[0] if self._read else self.next_offset
+
+    @property
+    def held_back(self) -> int:
+        """How many records from the position on have been read."""
+        return len(self._read)

@@ -1,0 +1,160 @@
+"""The one way in which a partition is opened: at start, after a rebalance, after a fence, after a commit in doubt.
+
+Gate closed → initialise the writer, which fences the predecessor and ends its open transaction → replay the ledger to
+the high watermark taken after that → commit the head with the next opening number → the gate may open. A commit that
+is refused means that somebody came between: start over.
+"""
+
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from worker.messages.ledger import HEAD_KEY, read_entry
+from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry
+from worker.stream.finals import Final, Finals, FinalsInMemory
+from worker.stream.offsets import Reader
+from worker.stream.partition import Partition
+from worker.stream.ports import Bounds, Inputs, Journal, Journals, Record, WrongLedger
+from worker.stream.scope import Scope
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Replayed:
+    """A ledger, read from its beginning: the last entry of each key."""
+
+    finals: Finals
+    head: Head | None = None
+    open: dict[str, OpenEntry] = field(default_factory=dict)
+    opaque: set[str] = field(default_factory=set)
+    expired: dict[str, None] = field(default_factory=dict)
+
+    def take(self, record: Record, final_since: float, *, keep_outcomes: bool) -> None:
+        """Apply one ledger record. Finals older than `final_since` (Unix seconds) are noted as expired."""
+        if record.key is None:
+            raise WrongLedger(f"{_where(record)}: a record without a key is not a ledger entry")
+        if record.value is None:
+            return self._forget(record.key.decode(errors="replace"))
+        entry = read_entry(record.key, record.value)
+        match entry:
+            case Head():
+                self.head = entry
+            case OpenEntry():
+                self.open[entry.refund_request_id] = entry
+            case FinalEntry():
+                self.open.pop(entry.refund_request_id, None)
+                if entry.at < final_since:
+                    self.expired[entry.refund_request_id] = None
+                else:
+                    self.finals.put(
+                        entry.refund_request_id, Final(entry.digest, entry if keep_outcomes else None)
+                    )
+            case OpaqueEntry(refund_request_id=name) if name.encode() == HEAD_KEY:
+                raise WrongLedger(
+                    f"{_where(record)}: the head was written by a newer release; run that release or a newer one"
+                )
+            case OpaqueEntry():
+                self.open.pop(entry.refund_request_id, None)
+                self.opaque.add(entry.refund_request_id)
+            case _:
+                raise WrongLedger(
+                    f"{_where(record)}: {entry.problem}; the ledger was damaged or written by something else"
+                )
+        return None
+
+    def _forget(self, refund_request_id: str) -> None:
+        self.open.pop(refund_request_id, None)
+        self.opaque.discard(refund_request_id)
+        self.expired.pop(refund_request_id, None)
+        self.finals.drop(refund_request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An opened partition, and the journal that alone can commit for it. It was proven ours at `mono` and `now`."""
+
+    partition: Partition
+    journal: Journal
+    mono: float
+    now: float
+
+
+async def open_partition(number: int, inputs: Inputs, journals: Journals, scope: Scope) -> Opened:
+    """The one opening path.
+
+    Raises WrongLedger if the process must stop, Fenced or InDoubt if it has to be opened anew.
+    """
+    journal = await journals.open(number)
+    try:
+        return await _open(number, inputs, journal, scope)
+    except BaseException:
+        await journal.close()
+        raise
+
+
+async def _open(number: int, inputs: Inputs, journal: Journal, scope: Scope) -> Opened:
+    replayed = Replayed(FinalsInMemory())
+    now = scope.clock.now()
+    async for records in journal.replay():
+        for record in records:
+            replayed.take(record, now - scope.limits.ledger_retention_s, keep_outcomes=scope.resend)
+    bounds = await inputs.bounds(number)
+    head = _next_head(number, replayed, bounds, await inputs.partitions(), scope)
+    readers = _readers(number, replayed.head, bounds)
+    partition = Partition(number, head, readers, replayed.finals, scope)
+    now, mono = scope.clock.now(), scope.clock.monotonic()
+    partition.restore(replayed.open.values(), replayed.opaque, replayed.expired, now, mono)
+    if replayed.opaque:
+        log.error("%d ledger entries were written by a newer release: held, not run", len(replayed.opaque))
+    # Only a writer that nobody has fenced can commit this; what was replayed is all there is.
+    await journal.commit(partition.batch(mono))
+    partition.committed()
+    return Opened(partition, journal, mono, now)
+
+
+def _next_head(
+    number: int, replayed: Replayed, bounds: Mapping[str, Bounds], partitions: int, scope: Scope
+) -> Head:
+    found = replayed.head
+    if found is None:
+        if replayed.open or any(bound.committed for bound in bounds.values()):
+            raise WrongLedger(
+                f"partition {number} of {scope.topics.ledger} has no head, but group {scope.group!r} has been here: "
+                "the ledger was lost or is another one. Restore the topic; starting without it would refund again"
+            )
+        return Head(str(uuid.uuid4()), scope.group, partitions, 1, routing_key=scope.routing_key)
+    expected = (scope.group, partitions, scope.routing_key)
+    actual = (found.group, found.partitions, found.routing_key)
+    if expected != actual:
+        raise WrongLedger(
+            f"partition {number} of {scope.topics.ledger} was written for (group, partitions, routing key) = {actual}, "
+            f"but this worker has {expected}. Undo the change, or re-key the ledger while all workers are stopped"
+        )
+    return replace(found, opening=found.opening + 1)
+
+
+def _readers(number: int, head: Head | None, bounds: Mapping[str, Bounds]) -> dict[str, Reader]:
+    readers = {}
+    for topic, bound in bounds.items():
+        found = head.inputs.get(topic) if head else None
+        if found is None:
+            readers[topic] = Reader(bound.begin, bound.begin)
+            continue
+        if not bound.begin <= found.position <= bound.end:
+            raise WrongLedger(
+                f"the ledger says that {topic}-{number} was read up to offset {found.position}, but its log has "
+                f"{bound.begin}..{bound.end}: records were deleted before they were read, or the topic was made anew"
+            )
+        if bound.committed is not None and bound.committed != found.position:
+            log.warning(
+                "%s-%d: committed offset %d differs from the ledger's %d; the ledger is right",
+                topic, number, bound.committed, found.position,
+            )  # fmt: skip
+        readers[topic] = Reader(found.position, found.reach)
+    return readers
+
+
+def _where(record: Record) -> str:
+    return f"{record.topic}-{record.partition}@{record.offset}"

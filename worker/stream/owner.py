@@ -1,0 +1,190 @@
+"""One opened partition at work: calls out, answers in, one transaction after another."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Sequence
+
+from worker.refunds.attempt import Attempt
+from worker.refunds.entry import State
+from worker.refunds.reply import Reply
+from worker.refunds.verdict import Verdict
+from worker.stream.dispatch import Call, Dispatcher
+from worker.stream.opening import Opened
+from worker.stream.ports import Record, Source
+from worker.stream.refund import Refund
+from worker.stream.scope import Scope
+
+log = logging.getLogger(__name__)
+
+
+class Owner:
+    """Runs a partition from the end of its opening until `close`, or until a transaction fails."""
+
+    def __init__(self, opened: Opened, dispatcher: Dispatcher, source: Source, scope: Scope) -> None:
+        self.partition = opened.partition
+        self.live = True
+        self._journal = opened.journal
+        self._dispatcher = dispatcher
+        self._source = source
+        self._scope = scope
+        self._deferred: deque[Call] = deque()
+        self._under_way: set[int] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._until = 0.0
+        self._pending_since: float | None = None
+        self._committed_mono = opened.mono
+        self._committed_now = opened.now
+
+    # What the dispatcher asks.
+
+    def cleared(self, refund: Refund) -> bool:
+        """Below the committed reach, with proof, fresh on both clocks, that nobody has taken over."""
+        origin = refund.entry.origin
+        reader = self.partition.readers.get(origin.topic)
+        # A refund of an input that is no longer read comes from the ledger: what may have been sent is known there.
+        within_reach = reader is None or origin.offset < reader.reach
+        return within_reach and not self._closing and self._leased()
+
+    def _leased(self) -> bool:
+        clock, limits = self._scope.clock, self._scope.limits
+        age = max(clock.monotonic() - self._committed_mono, abs(clock.now() - self._committed_now))
+        return age <= limits.lease_s and self._source.heartbeat_age_s() <= self._scope.heartbeat_max_s
+
+    def begin(self, refund: Refund) -> Attempt:
+        """Count the call as made."""
+        self._under_way.add(id(refund))
+        self._idle.clear()
+        return self.partition.begin(refund, self._scope.clock.now())
+
+    def answered(
+        self, refund: Refund, attempt: Attempt, reply: Reply, seconds: float, *, overtaken: bool
+    ) -> Verdict:
+        """Apply an answer."""
+        self._ended(refund)
+        verdict = self.partition.answered(
+            refund, attempt, reply, self._scope.clock.now(), seconds, overtaken=overtaken
+        )
+        if self._pending_since is None or self._pending() >= self._scope.limits.commit_records_max:
+            self._wake.set()
+        return verdict
+
+    def believe(self, refund: Refund) -> None:
+        """A held decline is the outcome."""
+        self.partition.believe(refund, self._scope.clock.now())
+        self._wake.set()
+
+    def mark(self, refund: Refund, state: State) -> None:
+        """The refund waits for something else now."""
+        self.partition.mark(refund, state)
+
+    def defer(self, call: Call) -> None:
+        """Not cleared: a commit comes first."""
+        self._ended(call.refund)
+        self._deferred.append(call)
+        self._wake.set()
+
+    def _ended(self, refund: Refund) -> None:
+        self._under_way.discard(id(refund))
+        if not self._under_way:
+            self._idle.set()
+
+    # What the engine asks.
+
+    def accept(self, records: Sequence[Record]) -> None:
+        """Take records over, in offset order."""
+        now, mono = self._scope.clock.now(), self._scope.clock.monotonic()
+        for record in records:
+            self.partition.accept(record, now, mono)
+        self._offer()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until `close` is called. Raises Fenced or InDoubt when a transaction failed."""
+        while not self._closing:
+            await self._pause()
+            self.partition.tick(self._scope.clock.now())
+            self._offer()
+            if self._commit_due():
+                await self._commit()
+
+    def close(self, until: float) -> None:
+        """Start no more calls; `run` comes to its end. `finish` follows."""
+        self._closing = True
+        self._until = until
+        self._wake.set()
+
+    async def finish(self) -> None:
+        """Give calls under way their time, journal what is left as open, commit.
+
+        Raises Fenced or InDoubt: then the ledger and the successor know what is needed.
+        """
+        clock, floor_s = self._scope.clock, self._scope.limits.drain_floor_s
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(self._until - floor_s - clock.monotonic(), 0)):
+                await self._idle.wait()
+        await self._journal.commit(self.partition.batch(clock.monotonic(), last=True))
+
+    async def abandon(self) -> None:
+        """The opening has ended: answers that still come are dropped, the successor asks again."""
+        self.live = False
+        self._dispatcher.forget(self)
+        self.partition.forget()
+        await self._journal.close()
+
+    # The loop.
+
+    def _offer(self) -> None:
+        while self.partition.due:
+            refund = self.partition.due.popleft()
+            self._dispatcher.offer(Call(self, refund))
+
+    async def _pause(self) -> None:
+        clock, limits = self._scope.clock, self._scope.limits
+        mono = clock.monotonic()
+        until = min(self._committed_mono + limits.quiet_commit_s, mono + 1.0)
+        if self._pending():
+            since = mono if self._pending_since is None else self._pending_since
+            until = min(until, since + limits.commit_interval_s)
+        if self.partition.unjournaled:
+            until = min(until, mono + limits.journal_after_s / 4)
+        if (timer := self.partition.next_timer) is not None:
+            until = min(until, mono + max(timer - clock.now(), 0))
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(until - mono, 0)):
+                await self._wake.wait()
+
+    def _pending(self) -> int:
+        return self.partition.pending + len(self._deferred)
+
+    def _commit_due(self) -> bool:
+        limits, mono = self._scope.limits, self._scope.clock.monotonic()
+        if self.partition.late(mono) or mono - self._committed_mono >= limits.quiet_commit_s:
+            return True
+        pending = self._pending()
+        if not pending:
+            self._pending_since = None
+            return False
+        if self._pending_since is None:
+            self._pending_since = mono
+        return pending >= limits.commit_records_max or mono - self._pending_since >= limits.commit_interval_s
+
+    async def _commit(self) -> None:
+        clock = self._scope.clock
+        deferred, self._deferred = self._deferred, deque()
+        now, mono = clock.now(), clock.monotonic()
+        batch = self.partition.batch(mono)
+        self._pending_since = None
+        await self._journal.commit(batch)
+        # The proof is as old as the moment before the transaction began.
+        self._committed_now, self._committed_mono = now, mono
+        self.partition.committed()
+        self._scope.meter.transaction(clock.monotonic() - mono, len(batch.records))
+        self._scope.meter.oldest_open(self.partition.number, self.partition.oldest_accepted_at)
+        for call in deferred:
+            self._dispatcher.offer(call)

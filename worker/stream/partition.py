@@ -1,0 +1,362 @@
+"""One opened partition: a state machine without I/O. Records and answers go in, due refunds and batches come out.
+
+All of its memory may run ahead of what is committed, because a transaction that fails ends the opening: what was in
+memory is thrown away and read again from the ledger.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, assert_never
+
+from worker.messages.command import CommandLimits
+from worker.messages.events import (
+    Event,
+    delayed_event,
+    final_entry,
+    outcome_event,
+    parked_event,
+    replayed_event,
+)
+from worker.refunds.attempt import Attempt, inherited, sent
+from worker.refunds.entry import HISTORY_MAX, Head, OpenEntry, Past, Reading, State
+from worker.refunds.policy import decide, ready
+from worker.refunds.reply import Reply
+from worker.refunds.verdict import Halt, Hold, Outcome, Park, Verdict, Wait
+from worker.stream import writing
+from worker.stream.brake import Brake
+from worker.stream.finals import Final, Finals
+from worker.stream.intake import Intake, Known, New, Refused, Repeat, Stray
+from worker.stream.offsets import Reader
+from worker.stream.outbox import Outbox
+from worker.stream.ports import Batch, Outgoing, Record
+from worker.stream.refund import Refund
+from worker.stream.routing import routing_value
+from worker.stream.scope import Scope
+
+
+class Partition:
+    """The refunds of one partition number, from one opening to its end.
+
+    `now` is Unix seconds, `mono` seconds on the monotonic clock. Due refunds are in `due`, oldest input first.
+    """
+
+    def __init__(
+        self, number: int, head: Head, readers: Mapping[str, Reader], finals: Finals, scope: Scope
+    ) -> None:
+        limits = scope.limits
+        self.number = number
+        self.head = head
+        self.readers = readers
+        self.refunds: dict[str, Refund] = {}
+        self.due: deque[Refund] = deque()
+        self.braked = head.braked
+        self._scope = scope
+        self._finals = finals
+        self._opaque: set[str] = set()
+        self._outbox = Outbox(limits.record_size_max)
+        self._dirty: dict[str, Refund] = {}
+        self._fresh: deque[Refund] = deque()
+        self._timers: list[tuple[float, int, Refund]] = []
+        self._delays: deque[Refund] = deque()
+        self._ticks = 0
+        self._expired: deque[str] = deque()
+        self._brake = Brake(limits.brake_window, limits.brake_records_min, limits.brake_ratio)
+        channels = dict.fromkeys(scope.gateways)
+        self._intake = Intake(
+            number,
+            head.partitions,
+            scope.routing_key,
+            limits.command_age_max_s,
+            CommandLimits(limits.command_size_max, channels),
+        )
+
+    # Opening: what the ledger said.
+
+    def restore(
+        self,
+        entries: Iterable[OpenEntry],
+        opaque: Iterable[str],
+        expired: Iterable[str],
+        now: float,
+        mono: float,
+    ) -> None:
+        """Take over a predecessor's open refunds, in the order of their input. What it may have sent, it sent."""
+        self._opaque.update(opaque)
+        self._expired.extend(expired)
+        for entry in sorted(
+            entries, key=lambda entry: (entry.accepted_at, entry.origin.topic, entry.origin.offset)
+        ):
+            if entry.state is not State.PARKED:
+                entry = self._inherit(entry, now)  # noqa: PLW2901 -- the same entry, as a successor sees it
+            refund = Refund(entry, entry.attempt.command.digest(), mono, journaled=True)
+            self.refunds[entry.refund_request_id] = refund
+            self._scope.meter.opened(entry.state, entry.attempt.command.amount)
+            if not entry.delayed:
+                self._delays.append(refund)
+            if entry.state is State.WAITING:
+                self._at(entry.next_at, refund)
+
+    def _inherit(self, entry: OpenEntry, now: float) -> OpenEntry:
+        gateway = self._scope.gateways.get(entry.pin.channel)
+        if gateway is None:
+            return replace(entry, state=State.UNCONFIGURED)
+        configured = gateway.pin(entry.attempt.command)
+        if (configured.account, configured.environment) != (entry.pin.account, entry.pin.environment):
+            return replace(entry, state=State.UNCONFIGURED)
+        attempt = inherited(entry.attempt, now, gateway.terms.quiet_s, entry.accepted_at)
+        return replace(entry, attempt=attempt, state=State.WAITING, held=None)
+
+    # Records in.
+
+    def accept(self, record: Record, now: float, mono: float) -> None:
+        """Take a record over. One that was read before in this opening is passed over."""
+        reader = self.readers[record.topic]
+        if self.braked or record.offset < reader.next_offset:
+            return
+        reader.read(record.offset)
+        judged = self._intake.judge(record, self._known, now)
+        self._scope.meter.consumed(judged.disposition)
+        self._brake.saw(bad=isinstance(judged, Refused))
+        self.braked = self._brake.tripped
+        match judged:
+            case New():
+                self._open(record, judged, now, mono)
+            case Repeat():
+                self._repeat(record, judged)
+            case Stray(home=home):
+                self._release_with(record, writing.forwarded(record, home))
+            case Refused():
+                self._refuse(record, judged, now)
+            case _:
+                assert_never(judged)
+
+    def _known(self, refund_request_id: str) -> Known | None:
+        if refund := self.refunds.get(refund_request_id):
+            return Known(refund.digest, refund.entry.origin)
+        if final := self._finals.get(refund_request_id):
+            return Known(final.digest, final=final.entry)
+        return Known(None) if refund_request_id in self._opaque else None
+
+    def _open(self, record: Record, new: New, now: float, mono: float) -> None:
+        gateway = self._scope.gateways[new.command.channel]
+        attempt = Attempt(new.command)
+        if record.offset < self.readers[record.topic].inherited:
+            attempt = inherited(attempt, now, gateway.terms.quiet_s, record.timestamp_ms / 1000)
+        entry = OpenEntry(
+            attempt, gateway.pin(new.command), writing.origin(record), accepted_at=now, next_at=now
+        )
+        refund = Refund(entry, new.digest, mono)
+        self.refunds[entry.refund_request_id] = refund
+        self._fresh.append(refund)
+        self._delays.append(refund)
+        self._scope.meter.opened(entry.state, new.command.amount)
+        self.due.append(refund)
+
+    def _repeat(self, record: Record, repeat: Repeat) -> None:
+        if repeat.final is None or not self._scope.resend:
+            # A redelivery of a refund that is still unjournaled in this opening cannot happen: it is passed over above.
+            self.readers[record.topic].release(record.offset)
+            return
+        key = routing_value(repeat.command, self._scope.routing_key).encode()
+        self._release_with(record, writing.result(self._scope, replayed_event(repeat.final, key)))
+
+    def _refuse(self, record: Record, refused: Refused, now: float) -> None:
+        invalid = refused.invalid
+        letters = [writing.dead_letter(self._scope, record, invalid)]
+        if invalid.refund_request_id is not None:
+            letters.append(writing.rejection(self._scope, record, invalid, invalid.refund_request_id, now))
+        self._release_with(record, *letters)
+
+    def _release_with(self, record: Record, *replacements: Outgoing) -> None:
+        for replacement in replacements:
+            self._outbox.hold_back(record.topic, record.offset, replacement)
+        self.readers[record.topic].release(record.offset)
+
+    # Calls out, answers in.
+
+    def begin(self, refund: Refund, now: float) -> Attempt:
+        """The call to make for a due refund, counted as made at `now`. Nothing changes before it is answered."""
+        terms = self._scope.gateways[refund.entry.pin.channel].terms
+        return sent(ready(refund.entry.attempt, terms, now), now, terms.quiet_s)
+
+    def answered(
+        self, refund: Refund, attempt: Attempt, reply: Reply, now: float, seconds: float, *, overtaken: bool
+    ) -> Verdict:
+        """Apply what follows from the reply to a call that took `seconds`."""
+        gateway = self._scope.gateways[refund.entry.pin.channel]
+        attempt = replace(attempt, age_s=attempt.age_s + seconds)
+        verdict = decide(attempt, reply, gateway.terms, now, overtaken=overtaken)
+        past = Past(
+            now,
+            attempt.stage,
+            type(reply).__name__,
+            getattr(reply, "code", "") or getattr(reply, "reason", ""),
+        )
+        refund.entry = replace(refund.entry, history=(*refund.entry.history, past)[-HISTORY_MAX:])
+        match verdict:
+            case Outcome():
+                self._close(refund, verdict, now)
+            case Wait(until=until, attempt=attempt):
+                self._set(refund, State.WAITING, attempt=attempt, next_at=until)
+                self._at(until, refund)
+            case Park():
+                self._park(refund, verdict, now)
+            case Hold(outcome=outcome, attempt=attempt):
+                self._set(refund, State.HELD, attempt=attempt, held=outcome)
+            case Halt(attempt=attempt):
+                self._set(refund, State.HALTED, attempt=attempt)
+            case _:
+                assert_never(verdict)
+        return verdict
+
+    def believe(self, refund: Refund, now: float) -> None:
+        """The credential has proved itself: a held decline is the outcome."""
+        if refund.entry.state is State.HELD and refund.entry.held is not None:
+            self._close(refund, refund.entry.held, now)
+
+    def mark(self, refund: Refund, state: State) -> None:
+        """The refund waits for something else now. Nothing about it changed, so nothing is written."""
+        if refund.entry.state is not state:
+            self._meter(refund, state)
+            refund.entry = replace(refund.entry, state=state)
+
+    def _close(self, refund: Refund, outcome: Outcome, now: float) -> None:
+        scope, entry = self._scope, refund.entry
+        event = outcome_event(entry, outcome, now, scope.source, self._key(refund))
+        final = final_entry(entry, event, now)
+        self._outbox.add(writing.result(scope, event))
+        self._outbox.add(writing.ledger(scope, self.number, final))
+        self._finals.put(entry.refund_request_id, Final(refund.digest, final if scope.resend else None))
+        self._release(refund)
+        self._dirty.pop(entry.refund_request_id, None)
+        del self.refunds[entry.refund_request_id]
+        refund.journaled = True
+        scope.meter.closed(entry.state, entry.attempt.command.amount)
+        scope.meter.published(event.type)
+        scope.meter.final(now - entry.origin.timestamp_ms / 1000, entry.attempt.number)
+
+    def _park(self, refund: Refund, park: Park, now: float) -> None:
+        self._set(refund, State.PARKED, attempt=park.attempt, park=park)
+        self._publish(refund, parked_event(refund.entry, park, now, self._scope.source, self._key(refund)))
+        self._scope.meter.parked(park.reason)
+
+    def _publish(self, refund: Refund, event: Event) -> None:
+        self._outbox.add(writing.result(self._scope, event))
+        self._scope.meter.published(event.type)
+        refund.entry = replace(refund.entry, sequence=refund.entry.sequence + 1)
+        self._write(refund)
+
+    def _set(self, refund: Refund, state: State, **changes: Any) -> None:
+        self._meter(refund, state)
+        refund.entry = replace(refund.entry, state=state, **changes)
+        self._write(refund)
+
+    def _write(self, refund: Refund) -> None:
+        """Have the ledger say what the entry says; from then on the input offset is not needed any more."""
+        self._dirty[refund.entry.refund_request_id] = refund
+        self._release(refund)
+
+    def _release(self, refund: Refund) -> None:
+        if not refund.journaled:
+            refund.journaled = True
+            origin = refund.entry.origin
+            self.readers[origin.topic].release(origin.offset)
+
+    def _meter(self, refund: Refund, state: State) -> None:
+        amount = refund.entry.attempt.command.amount
+        self._scope.meter.closed(refund.entry.state, amount)
+        self._scope.meter.opened(state, amount)
+
+    def _key(self, refund: Refund) -> bytes:
+        return routing_value(refund.entry.attempt.command, self._scope.routing_key).encode()
+
+    # Time.
+
+    def _at(self, moment: float, refund: Refund) -> None:
+        self._ticks += 1
+        heapq.heappush(self._timers, (moment, self._ticks, refund))
+
+    @property
+    def next_timer(self) -> float | None:
+        """Unix seconds of the next call that is not due yet."""
+        return self._timers[0][0] if self._timers else None
+
+    def tick(self, now: float) -> None:
+        """Move refunds whose time has come to `due`; say `refund.delayed` of those that have waited long."""
+        while self._timers and self._timers[0][0] <= now:
+            refund = heapq.heappop(self._timers)[2]
+            if refund.entry.state is State.WAITING:
+                self.due.append(refund)
+        while self._delays and self._delays[0].entry.accepted_at + self._scope.limits.delayed_after_s <= now:
+            self._delayed(self._delays.popleft(), now)
+
+    def _delayed(self, refund: Refund, now: float) -> None:
+        gone = refund.entry.refund_request_id not in self.refunds
+        if gone or refund.entry.delayed or refund.entry.state is State.PARKED:
+            return
+        event = delayed_event(refund.entry, now, self._scope.source, self._key(refund))
+        refund.entry = replace(refund.entry, delayed=True)
+        self._publish(refund, event)
+
+    # Batches out.
+
+    @property
+    def pending(self) -> int:
+        """Records that the next batch would hold because something happened."""
+        return len(self._outbox) + len(self._dirty)
+
+    @property
+    def unjournaled(self) -> bool:
+        """Whether some refund's input offset may still be held back by it."""
+        self._forget_journaled()
+        return bool(self._fresh)
+
+    def late(self, mono: float) -> bool:
+        """Whether some refund has taken so long that the ledger must hold it instead of the input offset."""
+        return self.unjournaled and mono - self._fresh[0].read_at >= self._scope.limits.journal_after_s
+
+    def batch(self, mono: float, *, last: bool = False) -> Batch:
+        """Everything since the last batch, and the head. `last`: no call follows, so every open refund is journaled."""
+        while self._fresh and (last or self.late(mono)):
+            refund = self._fresh.popleft()
+            if not refund.journaled:
+                self._write(refund)
+        entries = [writing.ledger(self._scope, self.number, refund.entry) for refund in self._dirty.values()]
+        self._dirty.clear()
+        expired = [
+            self._expired.popleft()
+            for _ in range(min(len(self._expired), self._scope.limits.expire_records_max))
+        ]
+        tombstones = [writing.forgotten(self._scope, self.number, name) for name in expired]
+        self.head = replace(self.head, inputs=dict(self._readings(last=last)), braked=self.braked)
+        head = writing.ledger_head(self._scope, self.number, self.head)
+        records = self._outbox.take(self.readers, [*entries, *tombstones, head])
+        return Batch({topic: reading.position for topic, reading in self.head.inputs.items()}, records)
+
+    def committed(self) -> None:
+        """The last batch is visible: calls may reach as far as its head says."""
+        for topic, reading in self.head.inputs.items():
+            self.readers[topic].reach = reading.reach
+
+    def _readings(self, *, last: bool) -> Iterator[tuple[str, Reading]]:
+        for topic, reader in self.readers.items():
+            # After a clean end nothing beyond the position was ever sent: the successor need not doubt what it reads.
+            reach = reader.next_offset if last else reader.next_offset + self._scope.limits.reach_records
+            yield topic, Reading(reader.position, reach if last else max(reader.reach, reach))
+
+    def _forget_journaled(self) -> None:
+        while self._fresh and self._fresh[0].journaled:
+            self._fresh.popleft()
+
+    @property
+    def oldest_accepted_at(self) -> float | None:
+        """Unix seconds, None if nothing is open. Refunds are kept in the order in which they were accepted."""
+        oldest = next(iter(self.refunds.values()), None)
+        return None if oldest is None else oldest.entry.accepted_at
+
+    def forget(self) -> None:
+        """The opening has ended: its refunds no longer count here."""
+        for refund in self.refunds.values():
+            self._scope.meter.closed(refund.entry.state, refund.entry.attempt.command.amount)

@@ -1,0 +1,198 @@
+"""What the stream needs from the outside world, declared by the stream: Source, Journals, Gateway, Clock, Meter."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from worker.refunds.attempt import Attempt
+from worker.refunds.command import Command
+from worker.refunds.entry import Pin, State
+from worker.refunds.money import Money
+from worker.refunds.policy import Terms
+from worker.refunds.reply import NotStarted, Reply
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as read. `timestamp_ms` is Unix milliseconds; `timestamp_type` 0 = create time, 1 = log append time."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to write. `partition` None: by the key, with Kafka's default partitioner. `value` None: a tombstone."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes, an upper estimate of what the broker counts against max.message.bytes."""
+        headers = sum(len(name) + len(value or b"") + 10 for name, value in self.headers)
+        return 100 + len(self.key or b"") + len(self.value or b"") + headers
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One transaction: the input position per topic and all records, visible together or not at all."""
+
+    positions: Mapping[str, int]
+    records: tuple[Outgoing, ...]
+
+
+class Fenced(Exception):
+    """Somebody else initialised this partition's transactional id, or the transaction timed out."""
+
+
+class InDoubt(Exception):
+    """A transaction whose end we did not see: it may have been applied or not."""
+
+
+class WrongLedger(Exception):
+    """The ledger is not this worker's, or not all there. Going on would risk a second refund: the process must stop."""
+
+
+class InputLost(Exception):
+    """Records of an input topic are gone before they were read: the process must stop."""
+
+
+class Journal(Protocol):
+    """One opening's transactional writer. After any error only `close` may be called."""
+
+    def replay(self) -> AsyncIterator[Sequence[Record]]:
+        """The partition's ledger, read committed, up to the high watermark taken after the writer was initialised."""
+        ...
+
+    async def commit(self, batch: Batch) -> None:
+        """Apply the batch atomically. Raises Fenced or InDoubt; no other error leaves this method."""
+        ...
+
+    async def close(self) -> None:
+        """Send nothing more; give up the connections. Never raises, ends within seconds."""
+        ...
+
+
+class Journals(Protocol):
+    """Opens journals."""
+
+    async def open(self, partition: int) -> Journal:
+        """Initialise the partition's transactional id, which fences its predecessor and ends its open transaction."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of one input partition: the log's first offset, its end (high watermark), and the group's committed offset."""
+
+    begin: int
+    end: int
+    committed: int | None
+
+
+class Inputs(Protocol):
+    """What can be asked about the input topics without being a member of the group."""
+
+    async def partitions(self) -> int:
+        """How many partitions each input topic and the ledger have now. Raises WrongLedger if they differ."""
+        ...
+
+    async def bounds(self, partition: int) -> Mapping[str, Bounds]:
+        """Of each input topic."""
+        ...
+
+
+class Source(Inputs, Protocol):
+    """The consumer of the input topics. A unit is a partition *number*, over all input topics."""
+
+    async def start(
+        self,
+        assigned: Callable[[Collection[int]], None],
+        revoked: Callable[[Collection[int]], Awaitable[None]],
+    ) -> None:
+        """Join the group. `revoked` is awaited before the partitions are given up; both may be called at any poll."""
+        ...
+
+    async def poll(self, records_max: int, wait_s: float) -> Sequence[Record]:
+        """Records of resumed partitions, at most `records_max`, in offset order per partition."""
+        ...
+
+    def resume(self, partition: int, positions: Mapping[str, int] | None = None) -> None:
+        """Read on; from `positions` if given."""
+        ...
+
+    def pause(self, partition: int) -> None: ...
+
+    def heartbeat_age_s(self) -> float:
+        """Seconds since the group coordinator last answered that we are a member, by the slower of two clocks."""
+        ...
+
+    async def rejoin(self) -> None:
+        """Leave the group and join it anew."""
+        ...
+
+    async def stop(self) -> None: ...
+
+
+class Gateway(Protocol):
+    """One channel of one provider account."""
+
+    @property
+    def terms(self) -> Terms: ...
+
+    def pin(self, command: Command) -> Pin:
+        """What every attempt of this refund must carry unchanged."""
+        ...
+
+    async def call(self, attempt: Attempt, body: bytes, may_start: Callable[[], bool]) -> Reply | NotStarted:
+        """Make the attempt's call. `may_start` is asked in the last synchronous step before the request is written.
+
+        Expected failures are replies; ends within the channel's deadlines.
+        """
+        ...
+
+    def resumed(self) -> None:
+        """The credential works again after a halt: start slowly."""
+        ...
+
+
+class Clock(Protocol):
+    """Two clocks, because either can be wrong: after a suspend, after a step."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+
+class Meter(Protocol):
+    """What the stream tells the dashboards."""
+
+    def consumed(self, disposition: str) -> None: ...
+    def opened(self, state: State, amount: Money) -> None: ...
+    def closed(self, state: State, amount: Money) -> None: ...
+    def published(self, event_type: str) -> None: ...
+    def final(self, seconds: float, attempts: int) -> None: ...
+    def parked(self, reason: str) -> None: ...
+    def halted(self, channel: str, halted: bool) -> None: ...  # noqa: FBT001 -- a gauge's value
+    def transaction(self, seconds: float, records: int) -> None: ...
+    def fenced(self) -> None: ...
+    def in_doubt(self) -> None: ...
+    def opening(self, seconds: float) -> None: ...
+    def partition(self, partition: int, state: str) -> None: ...
+    def oldest_open(self, partition: int, accepted_at: float | None) -> None: ...

@@ -1,0 +1,36 @@
+"""Which partition a refund belongs to: Kafka's default partitioner, computed by ourselves.
+
+Producers use different partitioners, and dedup is per partition; so the home of a refund is computed from its decoded
+id, never from the record's key.
+"""
+
+from typing import Final
+
+from worker.refunds.command import Command
+
+HOP_HEADER: Final = "refund-hop"
+
+
+def routing_value(command: Command, routing_key: str) -> str:
+    """The value that decides the partition: the payment's id with `routing_key` "payment", else the refund's."""
+    return command.payment_id if routing_key == "payment" else command.refund_request_id
+
+
+def home(value: str, partitions: int) -> int:
+    """The partition of `value` among `partitions`, as Kafka's Java client would choose it for this key."""
+    return (murmur2(value.encode()) & 0x7FFFFFFF) % partitions
+
+
+def murmur2(data: bytes) -> int:
+    """MurmurHash2, 32 bit, with Kafka's seed (org.apache.kafka.common.utils.Utils)."""
+    mask, m = 0xFFFFFFFF, 0x5BD1E995
+    h = 0x9747B28C ^ len(data)
+    whole = len(data) & ~3
+    for start in range(0, whole, 4):
+        k = int.from_bytes(data[start : start + 4], "little") * m & mask
+        k = (k ^ k >> 24) * m & mask
+        h = (h * m & mask) ^ k
+    if tail := data[whole:]:
+        h = (h ^ int.from_bytes(tail, "little")) * m & mask
+    h = (h ^ h >> 13) * m & mask
+    return h ^ h >> 15

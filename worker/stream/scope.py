@@ -1,0 +1,36 @@
+"""What all partitions of one worker share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worker.stream.limits import Limits
+from worker.stream.ports import Clock, Gateway, Meter
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Names. `commands` and whatever else is read share one partition count with `ledger`."""
+
+    commands: str
+    results: str
+    ledger: str
+    dead_letters: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """`source`: the `ce_source` of our events. `resend`: answer a duplicate with the stored outcome.
+
+    `heartbeat_max_s`: no call starts when the last good heartbeat is older: session time-out − HTTP deadline − margin.
+    """
+
+    topics: Topics
+    group: str
+    source: str
+    routing_key: str
+    resend: bool
+    heartbeat_max_s: float
+    limits: Limits
+    gateways: Mapping[str, Gateway]
+    clock: Clock
+    meter: Meter

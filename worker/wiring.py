@@ -1,0 +1,150 @@
+"""Puts the parts together: settings in, a running worker out."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import fields
+from functools import partial
+from typing import Final
+
+from worker import __version__
+from worker.alipay.channel_settings import AmsSettings
+from worker.alipay.client import AmsGateway
+from worker.alipay.pace import PaceSettings
+from worker.alipay.signing import Signer, Verifier, load_private_key, load_public_key
+from worker.clock import SystemClock
+from worker.kafka.inputs import KafkaInputs
+from worker.kafka.journal import KafkaJournals
+from worker.kafka.source import KafkaSource
+from worker.operations.metrics import Metrics
+from worker.settings import ChannelSettings, Settings
+from worker.stream.engine import Engine
+from worker.stream.limits import Limits
+from worker.stream.opening import open_partition
+from worker.stream.ports import InputLost, WrongLedger
+from worker.stream.scope import Scope, Topics
+
+log = logging.getLogger(__name__)
+STOPPED_BY: Final = (signal.SIGTERM, signal.SIGINT)
+EXIT_OK: Final = 0
+EXIT_WRONG: Final = 1
+
+
+def ams_settings(name: str, channel: ChannelSettings) -> AmsSettings:
+    """A channel as its gateway wants it, with its keys loaded. Raises KeyUnusable, ValueError or OSError."""
+    verifier = Verifier(tuple(load_public_key(file.read_bytes()) for file in channel.alipay_public_key_files))
+    token = "" if channel.agent_token_file is None else channel.agent_token_file.read_text().strip()
+    return AmsSettings(
+        name=name,
+        base_url=channel.base_url,
+        client_id=channel.client_id,
+        environment=channel.environment,
+        signer=Signer(load_private_key(channel.private_key_file.read_bytes()), channel.key_version),
+        verifier=verifier,
+        terms=channel.terms,
+        agent_token=token,
+        ca_file="" if channel.ca_file is None else str(channel.ca_file),
+        connect_s=channel.connect_s,
+        deadline_s=channel.deadline_s,
+        connections_max=channel.connections_max,
+        keep_alive_s=channel.keep_alive_s,
+        pace=PaceSettings(
+            rate_min=channel.pace_rate_min,
+            step=channel.pace_step,
+            cut_pause_s=channel.pace_cut_pause_s,
+            calm_s=channel.pace_calm_s,
+            wait_max_s=channel.pace_wait_max_s,
+        ),
+        ramp_rate=channel.ramp_rate,
+    )
+
+
+@asynccontextmanager
+async def gateways(settings: Settings, metrics: Metrics) -> AsyncIterator[Mapping[str, AmsGateway]]:
+    """Every configured channel, ready to be called."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        yield {
+            name: await stack.enter_async_context(
+                AmsGateway(ams_settings(name, channel), metrics.observer(name), clock.now, clock.monotonic)
+            )
+            for name, channel in settings.channels.items()
+        }
+
+
+def scope_of(settings: Settings, channels: Mapping[str, AmsGateway], metrics: Metrics) -> Scope:
+    """What all partitions share."""
+    stream, topics = settings.stream, settings.topics
+    limits = Limits(**{field.name: getattr(stream, field.name) for field in fields(Limits)})
+    deadline_s = max(channel.deadline_s for channel in settings.channels.values())
+    return Scope(
+        topics=Topics(topics.commands, topics.results, topics.ledger, topics.dead_letters),
+        group=settings.kafka.group_id,
+        source=settings.source,
+        routing_key=stream.routing_key,
+        resend=stream.duplicates == "resend",
+        heartbeat_max_s=settings.kafka.session_timeout_s - deadline_s - limits.lease_margin_s,
+        limits=limits,
+        gateways=channels,
+        clock=SystemClock(),
+        meter=metrics,
+    )
+
+
+def journals_of(settings: Settings) -> KafkaJournals:
+    """The transactional writers."""
+    return KafkaJournals(
+        settings.kafka,
+        settings.topics.ledger,
+        settings.topics.commands,
+        commit_deadline_s=settings.stream.commit_deadline_s,
+        record_size_max=settings.stream.record_size_max,
+    )
+
+
+async def run(settings: Settings) -> int:
+    """The worker, until SIGTERM or SIGINT. The exit code: 0 after a drain, 1 when something must be mended first."""
+    clock = SystemClock()
+    metrics = Metrics(clock.now, settings.channels, __version__)
+    async with AsyncExitStack() as stack:
+        channels = await stack.enter_async_context(gateways(settings, metrics))
+        for name, gateway in channels.items():
+            metrics.watch_rate(name, partial(getattr, gateway, "rate"))
+        source = KafkaSource(settings.kafka, [settings.topics.commands], settings.topics.ledger, clock)
+        metrics.watch_heartbeat(source.heartbeat_age_s)
+        engine = Engine(source, journals_of(settings), scope_of(settings, channels, metrics))
+        loop = asyncio.get_running_loop()
+        for number in STOPPED_BY:
+            loop.add_signal_handler(number, engine.stop)
+        try:
+            await engine.run()
+        except (WrongLedger, InputLost) as error:
+            log.critical("stopped: %s", error)
+            return EXIT_WRONG
+    return EXIT_OK
+
+
+async def resume_partition(settings: Settings, number: int) -> int:
+    """Release the brake of a partition: read on where it stopped.
+
+    Takes the partition's transactional id for a moment, which fences its owner; the owner opens it again by its
+    usual path and finds the brake released.
+    """
+    clock = SystemClock()
+    metrics = Metrics(clock.now, settings.channels, __version__)
+    async with gateways(settings, metrics) as channels:
+        scope = scope_of(settings, channels, metrics)
+        inputs = KafkaInputs(settings.kafka, [settings.topics.commands], settings.topics.ledger)
+        await inputs.start()
+        try:
+            opened = await open_partition(number, inputs, journals_of(settings), scope)
+            try:
+                opened.partition.braked = ""
+                await opened.journal.commit(opened.partition.batch(clock.monotonic(), last=True))
+            finally:
+                await opened.journal.close()
+        finally:
+            await inputs.stop()
+    return EXIT_OK
