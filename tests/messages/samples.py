@@ -1,0 +1,116 @@
+"""One refund, from its command to its outcome; schemas/examples shows the same one."""
+
+from typing import Any, Final
+
+from worker.messages.command import CommandLimits
+from worker.messages.events import (
+    Event,
+    delayed_event,
+    final_entry,
+    outcome_event,
+    parked_event,
+    rejected_event,
+)
+from worker.refunds.attempt import Attempt, Stage
+from worker.refunds.command import Cause, Command
+from worker.refunds.entry import FinalEntry, Head, OpenEntry, Origin, Past, Pin, Reading, State
+from worker.refunds.money import Money
+from worker.refunds.reply import Declined, NextAction
+from worker.refunds.verdict import Outcome, Park, ParkReason, Proof
+
+NOW: Final = 1_717_462_923.004
+SOURCE: Final = "urn:refunds.example:worker"
+KEY: Final = b"refund-4711"
+ORIGIN: Final = Origin("refund.commands", 3, 42, 1_717_462_920_000)
+LIMITS: Final = CommandLimits(65_536, {"global": None, "mainland": frozenset({"CNY"})})
+TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+REQUESTED: Final[dict[str, Any]] = {
+    "refundRequestId": "refund-4711",
+    "paymentId": "20240604194010800100188820200000001",
+    "refundAmount": {"currency": "USD", "value": "1050"},
+    "channel": "global",
+}
+CAUSE: Final = Cause("order-4711", "/orders", "cart-815", TRACEPARENT, "shop=1")
+COMMAND: Final = Command(
+    refund_request_id="refund-4711",
+    provider_request_id="refund-4711",
+    payment_id="20240604194010800100188820200000001",
+    amount=Money("USD", 1050),
+    channel="global",
+    merchant="shop-7",
+    reason="item returned",
+    cause=CAUSE,
+)
+PROVIDER: Final[dict[str, Any]] = {
+    "result": {"resultCode": "SUCCESS", "resultStatus": "S", "resultMessage": "success"},
+    "refundId": "20240604194010801200188820200000007",
+    "buyer_logon_id": "159****5620",
+}
+SUCCEEDED: Final = Outcome(
+    succeeded=True,
+    code="SUCCESS",
+    message="success",
+    proof=Proof.SUBMIT,
+    attempts=1,
+    refund_id="20240604194010801200188820200000007",
+    refund_time="2024-06-04T09:02:03+08:00",
+    gross_settlement_amount={"currency": "USD", "value": "1050"},
+    settlement_quote={"quoteCurrencyPair": "USD/USD", "quotePrice": "1"},
+    provider=PROVIDER,
+)
+FAILED: Final = Outcome(
+    succeeded=False,
+    code="REFUND_WINDOW_EXCEED",
+    message="The refund window is over.",
+    proof=Proof.INQUIRY,
+    attempts=5,
+    next_action=NextAction.PAY_OFFLINE,
+    provider={"result": {"resultCode": "REFUND_WINDOW_EXCEED", "resultStatus": "F", "resultMessage": "…"}},
+)
+DECLINED: Final = Declined("REFUND_AMOUNT_EXCEED", "too much", confirm=True, provider=PROVIDER)
+OPEN: Final = OpenEntry(
+    attempt=Attempt(COMMAND, Stage.CONFIRM, 3, True, DECLINED, NOW - 60, NOW + 15, 1, NOW - 1, 17.5),
+    pin=Pin("global", "SANDBOX_5Y", "sandbox", b'{"refundRequestId":"refund-4711"}'),
+    origin=ORIGIN,
+    accepted_at=NOW - 60,
+    next_at=NOW + 30,
+    sequence=1,
+    delayed=True,
+    history=(
+        Past(NOW - 60, "submit", "Unknown"),
+        Past(NOW - 30, "submit", "Declined", "REFUND_AMOUNT_EXCEED"),
+    ),
+)
+PARK: Final = Park(ParkReason.ATTEMPTS_USED_UP, OPEN.attempt, "UNKNOWN_EXCEPTION", "try again")
+PARKED: Final = OpenEntry(
+    OPEN.attempt, OPEN.pin, ORIGIN, OPEN.accepted_at, OPEN.next_at, State.PARKED, 2, True, park=PARK
+)
+HEAD: Final = Head(
+    "0b7e3a52", "refunds", 12, 7, {"refund.commands": Reading(40, 90), "refund.signals": Reading(5, 5)}
+)
+
+
+def succeeded() -> Event:
+    return outcome_event(OPEN, SUCCEEDED, NOW, SOURCE, KEY)
+
+
+def failed() -> Event:
+    return outcome_event(OPEN, FAILED, NOW, SOURCE, KEY)
+
+
+def parked() -> Event:
+    return parked_event(OPEN, PARK, NOW, SOURCE, KEY)
+
+
+def delayed() -> Event:
+    return delayed_event(OPEN, NOW, SOURCE, KEY)
+
+
+def rejected(origin: Origin = ORIGIN) -> Event:
+    message = "the id was used for another refund; expected the same amount"
+    return rejected_event("refund-4711", "Conflict", message, CAUSE, origin, NOW, SOURCE, KEY)
+
+
+def final() -> FinalEntry:
+    return final_entry(OPEN, succeeded(), NOW)

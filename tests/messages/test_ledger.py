@@ -1,0 +1,168 @@
+"""The ledger: what is written is what is read, in every field, and nothing that is read ends in an
+exception.
+"""
+
+from dataclasses import fields, replace
+from typing import Final
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.messages import samples
+from tests.messages.strategies import FINAL_ENTRIES, HEADS, JSON, open_entries
+from worker.messages.command import is_refund_request_id
+from worker.messages.ledger import HEAD_KEY, BadEntry, ledger_key, read_entry, write_entry
+from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry, State
+
+KEY: Final = samples.KEY
+
+
+@settings(max_examples=25)
+@given(open_entries())
+def test_an_open_entry_comes_back_in_every_field(entry: OpenEntry) -> None:
+    assert read_entry(ledger_key(entry.refund_request_id), write_entry(entry)) == entry
+
+
+@settings(max_examples=25)
+@given(FINAL_ENTRIES)
+def test_a_final_entry_comes_back_in_every_field(entry: FinalEntry) -> None:
+    assert read_entry(ledger_key(entry.refund_request_id), write_entry(entry)) == entry
+
+
+@settings(max_examples=25)
+@given(HEADS)
+def test_a_head_comes_back_in_every_field(head: Head) -> None:
+    assert read_entry(HEAD_KEY, write_entry(head)) == head
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_is_remembered(state: State) -> None:
+    entry = replace(samples.OPEN, state=state)
+    assert read_entry(KEY, write_entry(entry)) == entry
+
+
+def test_the_parked_attempt_is_written_once_where_it_is_the_entrys() -> None:
+    assert samples.PARKED.park is not None
+    assert write_entry(samples.PARKED).count(b'"quiet_at"') == 1
+    moved = replace(
+        samples.PARKED, park=replace(samples.PARK, attempt=replace(samples.OPEN.attempt, number=9))
+    )
+    assert write_entry(moved).count(b'"payment_id"') == 1
+    assert read_entry(KEY, write_entry(moved)) == moved
+
+
+@pytest.mark.parametrize("body", [b'{"a":"\xe9"}', b"\xff\x00", "{'a':'é'}".encode(), b""], ids=repr)
+def test_the_request_is_repeated_byte_for_byte_in_any_encoding(body: bytes) -> None:
+    entry = replace(samples.OPEN, pin=replace(samples.OPEN.pin, body=body))
+    read = read_entry(KEY, write_entry(entry))
+    assert isinstance(read, OpenEntry)
+    assert read.pin.body == body
+
+
+@pytest.mark.parametrize("value", [0, 1, 9_007_199_254_740_993, 10**16 - 1], ids=str)
+def test_an_amount_is_never_rounded(value: int) -> None:
+    command = replace(samples.COMMAND, amount=replace(samples.COMMAND.amount, value=value))
+    entry = replace(samples.OPEN, attempt=replace(samples.OPEN.attempt, command=command))
+    read = read_entry(KEY, write_entry(entry))
+    assert isinstance(read, OpenEntry)
+    assert read.attempt.command.amount.value == value
+
+
+def test_no_refund_has_the_heads_key() -> None:
+    assert not is_refund_request_id(HEAD_KEY.decode())
+
+
+@pytest.mark.parametrize("key", [KEY, HEAD_KEY])
+@pytest.mark.parametrize("content", [{}, {"kind": "open"}, {"kind": "something new", "attempt": 7}], ids=repr)
+def test_an_entry_of_a_newer_release_is_known_but_opaque(key: bytes, content: dict[str, object]) -> None:
+    """It must not be run again, and must not be taken for absent."""
+    assert read_entry(key, orjson.dumps({"v": 2, **content})) == OpaqueEntry(key.decode(), 2)
+
+
+def test_fields_that_a_newer_release_added_are_ignored() -> None:
+    written = orjson.loads(write_entry(samples.OPEN))
+    assert read_entry(KEY, orjson.dumps({**written, "new": {"deep": 1}})) == samples.OPEN
+
+
+@pytest.mark.parametrize(
+    "entry", [samples.OPEN, samples.final(), samples.HEAD], ids=lambda e: type(e).__name__
+)
+def test_an_entry_under_another_key_is_bad(entry: OpenEntry | FinalEntry | Head) -> None:
+    read = read_entry(b"somebody-else", write_entry(entry))
+    assert isinstance(read, BadEntry)
+    assert "belongs under" in read.problem
+
+
+@pytest.mark.parametrize(
+    "entry", [samples.PARKED, samples.final(), samples.HEAD], ids=lambda e: type(e).__name__
+)
+def test_a_missing_or_wrong_field_is_named(entry: OpenEntry | FinalEntry | Head) -> None:
+    key = HEAD_KEY if isinstance(entry, Head) else KEY
+    written = orjson.loads(write_entry(entry))
+    optional = {field.name for field in fields(OpenEntry) if field.name in {"park", "held"}}
+    for name in set(written) - optional:
+        for broken in ({n: v for n, v in written.items() if n != name}, {**written, name: [[]]}):
+            read = read_entry(key, orjson.dumps(broken))
+            assert isinstance(read, BadEntry), name
+            assert name in read.problem.replace("v:", "v")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (KEY, b""),
+        (KEY, b"\xff"),
+        (KEY, b"null"),
+        (KEY, b"[1]"),
+        (KEY, b"{}"),
+        (KEY, b'{"v":0}'),
+        (KEY, b'{"v":true}'),
+        (KEY, b'{"v":"1"}'),
+        (KEY, b'{"v":1,"kind":[]}'),
+        (b"\xff", b'{"v":2}'),
+        (KEY, None),
+        (None, b'{"v":1}'),
+        (KEY, b"[" * 100_000),
+    ],
+    ids=lambda value: repr(value)[:24],
+)
+def test_rubbish_is_a_named_value(key: bytes | None, value: bytes | None) -> None:
+    read = read_entry(key, value)
+    assert isinstance(read, BadEntry)
+    assert read.problem
+
+
+@settings(max_examples=50)
+@given(st.binary(max_size=40), st.binary(max_size=60))
+def test_no_bytes_make_the_reader_raise(key: bytes, value: bytes) -> None:
+    assert isinstance(read_entry(key, value), BadEntry | OpaqueEntry)
+
+
+@settings(max_examples=50)
+@given(st.sampled_from([samples.PARKED, samples.final(), samples.HEAD]), st.data())
+def test_no_damage_to_an_entry_makes_the_reader_raise(
+    entry: OpenEntry | FinalEntry | Head, data: st.DataObject
+) -> None:
+    node = written = orjson.loads(write_entry(entry))
+    while True:
+        name = data.draw(st.sampled_from(sorted(node)))
+        if not isinstance(node[name], dict) or not node[name] or data.draw(st.booleans()):
+            break
+        node = node[name]
+    node[name] = data.draw(JSON)
+    read_entry(KEY, orjson.dumps(written))
+
+
+def test_what_version_1_wrote_is_read_for_ever() -> None:
+    """The bytes of released versions, never to be changed: schemas/examples holds one of each kind."""
+    assert write_entry(samples.HEAD) == VERSION_1_HEAD
+    assert read_entry(HEAD_KEY, VERSION_1_HEAD) == samples.HEAD
+
+
+VERSION_1_HEAD: Final = (
+    b'{"v":1,"kind":"head","ledger_id":"0b7e3a52","group":"refunds","partitions":12,"opening":7,'
+    b'"inputs":{"refund.commands":{"position":40,"reach":90},"refund.signals":{"position":5,"reach":5}},'
+    b'"braked":"","routing_key":"refundRequestId"}'
+)
