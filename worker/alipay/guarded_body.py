@@ -44,7 +44,7 @@ class GuardedBody(BytesPayload):
         self.handed_over = False
 
     @override
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002 - always the whole body
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Called by aiohttp, with the connection acquired, in a task of its own. An error ends the call."""
         if self.written:
             raise NotWritten("a request is never sent twice")

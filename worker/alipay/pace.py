@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 RECENT_S: Final = 10.0
+EARLY_S: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,9 @@ class Pace:
         self._waiting += 1
         try:
             async with self._queue:  # first come first served
-                # Looked at again after each sleep: the rate may have changed meanwhile.
-                while self._rate is not None and (wait_s := self._next_at - self._clock()) > 0:
+                # Looked at again after each sleep: the rate may have changed meanwhile. Less than EARLY_S
+                # is not worth a sleep, and could be too little to move the clock at all.
+                while self._rate is not None and (wait_s := self._next_at - self._clock()) > EARLY_S:
                     await self._sleep(wait_s)
                     self._grow()
                 if self._rate is not None:
