@@ -10,7 +10,7 @@ from worker.messages.cloud_events import Headers
 from worker.refunds.entry import Origin
 
 PREFIX: Final = "kafka_dlt-"
-MESSAGE_MAX: Final = 1024
+MESSAGE_BYTES_MAX: Final = 1024
 
 # Record format v2: an upper bound for what surrounds key, value and headers when a record is alone in its
 # batch.
@@ -19,6 +19,18 @@ _HEADER_OVERHEAD: Final = 10
 
 # Kafka's numbers for a record's timestamp type, as Spring spells them.
 _TIMESTAMP_TYPES: Final = {0: "CreateTime", 1: "LogAppendTime"}
+
+# Spring's names (KafkaHeaders.DLT_*), in the order of the values below.
+_NAMES: Final = (
+    f"{PREFIX}original-topic",
+    f"{PREFIX}original-partition",
+    f"{PREFIX}original-offset",
+    f"{PREFIX}original-timestamp",
+    f"{PREFIX}original-timestamp-type",
+    f"{PREFIX}original-consumer-group",
+    f"{PREFIX}exception-fqcn",
+    f"{PREFIX}exception-message",
+)
 
 DeadLetterHeaders = tuple[tuple[str, bytes | None], ...]
 
@@ -36,23 +48,22 @@ class Fitted:
 def dead_letter_headers(
     headers: Headers, origin: Origin, group: str, error: str, message: str, timestamp_type: int
 ) -> DeadLetterHeaders:
-    """All original headers, then ours. Integers are big-endian: int32 for the partition, int64 for the
-    others.
+    """All original headers, then ours. Integers are big-endian: the partition an int32, the others int64.
 
     `error` is our name for what is wrong, where Spring has a class name. Ours come last, and the last
     counts: a record that was a dead letter before keeps its older story too.
     """
-    ours = {
-        "original-topic": origin.topic.encode(),
-        "original-partition": origin.partition.to_bytes(4, "big", signed=True),
-        "original-offset": origin.offset.to_bytes(8, "big", signed=True),
-        "original-timestamp": origin.timestamp_ms.to_bytes(8, "big", signed=True),
-        "original-timestamp-type": _TIMESTAMP_TYPES.get(timestamp_type, "NoTimestampType").encode(),
-        "original-consumer-group": group.encode(),
-        "exception-fqcn": str(error).encode(),
-        "exception-message": message[:MESSAGE_MAX].encode(errors="replace"),
-    }
-    return (*headers, *((PREFIX + name, value) for name, value in ours.items()))
+    values = (
+        origin.topic.encode(),
+        origin.partition.to_bytes(4, "big", signed=True),
+        origin.offset.to_bytes(8, "big", signed=True),
+        origin.timestamp_ms.to_bytes(8, "big", signed=True),
+        _TIMESTAMP_TYPES.get(timestamp_type, "NoTimestampType").encode(),
+        group.encode(),
+        str(error).encode(),
+        _cut(message),
+    )
+    return (*headers, *zip(_NAMES, values, strict=True))
 
 
 def record_size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
@@ -70,14 +81,18 @@ def fit(value: bytes | None, headers: DeadLetterHeaders, size_max: int, key: byt
     """
     if record_size(key, value, headers) <= size_max:
         return Fitted(key, value, headers)
-    latest = {name: content for name, content in headers if name.startswith(PREFIX)}
-    kept: list[tuple[str, bytes | None]] = [*latest.items()][-16:]
+    latest = {name: content for name, content in headers if name in _NAMES}
+    kept: list[tuple[str, bytes | None]] = [*latest.items()]
     kept.append((f"{PREFIX}truncated", b"true"))
     kept += _sums("value", value) + _sums("key", key)
     room = max(0, size_max - record_size(None, None, kept))
     short_key = None if key is None else key[: min(room // 2, len(key))]
     short_value = None if value is None else value[: room - len(short_key or b"")]
     return Fitted(short_key, short_value, tuple(kept), truncated=True)
+
+
+def _cut(message: str) -> bytes:
+    return message.encode(errors="replace")[:MESSAGE_BYTES_MAX].decode(errors="ignore").encode()
 
 
 def _sums(part: str, content: bytes | None) -> list[tuple[str, bytes | None]]:
