@@ -18,6 +18,8 @@ from worker.clock import SystemClock
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.journal import KafkaJournals
 from worker.kafka.source import KafkaSource
+from worker.operations.health import serving
+from worker.operations.loop_lag import LoopLag
 from worker.operations.metrics import Metrics
 from worker.settings import ChannelSettings, Settings
 from worker.stream.engine import Engine
@@ -115,6 +117,10 @@ async def run(settings: Settings) -> int:
         source = KafkaSource(settings.kafka, [settings.topics.commands], settings.topics.ledger, clock)
         metrics.watch_heartbeat(source.heartbeat_age_s)
         engine = Engine(source, journals_of(settings), scope_of(settings, channels, metrics))
+        url = await stack.enter_async_context(serving(settings.http, engine, metrics.registry))
+        log.info("metrics and health at %s", url)
+        measuring = asyncio.create_task(LoopLag(metrics.loop_lag).run())
+        stack.callback(measuring.cancel)
         loop = asyncio.get_running_loop()
         for number in STOPPED_BY:
             loop.add_signal_handler(number, engine.stop)

@@ -117,6 +117,11 @@ class KafkaSource:
     def _mine(self, partition: int) -> list[TopicPartition]:
         return [part for part in self._joined.assignment() if part.partition == partition]
 
+    def high_watermarks(self, partition: int) -> Mapping[str, int]:
+        """As the last fetch saw them."""
+        ends = {part.topic: self._joined.highwater(part) for part in self._mine(partition)}
+        return {topic: end for topic, end in ends.items() if end is not None}
+
     def heartbeat_age_s(self) -> float:
         """Seconds, by the slower of the two clocks."""
         mono, now = self._heartbeat

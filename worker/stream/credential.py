@@ -90,6 +90,15 @@ class Credential:
             del self.held[call]
         return settled
 
+    def overdue(self, mono: float, held_max_s: float) -> list["Call"]:
+        """Calls whose decline was held for longer than that while nothing proved the credential; held no longer."""
+        if self.halted:
+            return []
+        overdue = [call for call, since in self.held.items() if mono - since > held_max_s]
+        for call in overdue:
+            del self.held[call]
+        return overdue
+
     def probe(self, mono: float) -> bool:
         """Whether a probe is due now."""
         lost = self.probing is None or not self.probing.owner.live

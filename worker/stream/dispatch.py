@@ -44,6 +44,8 @@ class Owner(Protocol):
 
     def believe(self, refund: Refund) -> None: ...
 
+    def doubt(self, refund: Refund) -> None: ...
+
     def mark(self, refund: Refund, state: State) -> None: ...
 
     def defer(self, call: "Call") -> None:
@@ -155,13 +157,9 @@ class Dispatcher:
                     call.owner.defer(call)
             else:
                 self._answer(line, call, attempt, reply, sent_at, seconds)
-                if self._limits.payment_spacing_s:
-                    await asyncio.sleep(self._limits.payment_spacing_s)
         finally:
             line.in_flight -= 1
-            self._pass_on(call)
-            for each in self._lines.values():
-                self._pump(each)
+            asyncio.get_running_loop().call_later(self._limits.payment_spacing_s, self._free, call)
 
     async def _ask(self, line: Line, call: Call, attempt: Attempt) -> Reply | NotStarted:
         def may_start() -> bool:
@@ -207,6 +205,11 @@ class Dispatcher:
             if call.owner.live:
                 call.owner.believe(call.refund)
 
+    def _free(self, call: Call) -> None:
+        self._pass_on(call)
+        for line in self._lines.values():
+            self._pump(line)
+
     def _pass_on(self, call: Call) -> None:
         """The payment is free: the next of its lane becomes runnable."""
         lane = self._lanes[call.refund.payment]
@@ -224,6 +227,8 @@ class Dispatcher:
             mono = self._clock.monotonic()
             for line in self._lines.values():
                 self._believe(line.credential, mono)
+                for call in line.credential.overdue(mono, line.gateway.terms.age_max_s):
+                    call.owner.doubt(call.refund)
                 if line.credential.probe(mono):
                     self._probe(line)
 

@@ -32,6 +32,7 @@ class Engine:
         self._fatal: BaseException | None = None
         self._polled_mono = scope.clock.monotonic()
         self._full: set[int] = set()
+        self._openings = asyncio.Semaphore(scope.limits.openings_at_once_max)
 
     def stop(self) -> None:
         """Drain and end."""
@@ -72,6 +73,9 @@ class Engine:
                 owner.accept(part)
         for number, owner in self._owners.items():
             self._limit(number, owner)
+            ends = self._source.high_watermarks(number)
+            lag = sum(max(end - owner.partition.readers[topic].position, 0) for topic, end in ends.items())
+            self._scope.meter.lag(number, lag)
 
     def _limit(self, number: int, owner: Owner) -> None:
         count, open_max = len(owner.partition.refunds), self._scope.limits.open_max
@@ -146,7 +150,7 @@ class Engine:
         self._source.pause(number)
         started = clock.monotonic()
         try:
-            async with asyncio.timeout(scope.limits.opening_deadline_s):
+            async with self._openings, asyncio.timeout(scope.limits.opening_deadline_s):
                 opened = await open_partition(number, self._source, self._journals, scope)
         except (Fenced, InDoubt, TimeoutError) as error:
             log.warning("partition %d not opened: %r", number, error, extra={"partition": number})

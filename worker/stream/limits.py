@@ -32,6 +32,7 @@ class Limits:
     opening_deadline_s: float = 60.0
     opening_retry_s: float = 1.0
     openings_per_minute_max: int = 6
+    openings_at_once_max: int = 16
     delayed_after_s: float = 60.0
     payment_spacing_s: float = 0.0
     probe_after_s: float = 15.0

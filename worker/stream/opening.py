@@ -42,6 +42,7 @@ class Replayed:
             case Head():
                 self.head = entry
             case OpenEntry():
+                self.expired.pop(entry.refund_request_id, None)
                 self.open[entry.refund_request_id] = entry
             case FinalEntry():
                 self.open.pop(entry.refund_request_id, None)

@@ -53,7 +53,10 @@ class Owner:
     def _leased(self) -> bool:
         clock, limits = self._scope.clock, self._scope.limits
         age = max(clock.monotonic() - self._committed_mono, abs(clock.now() - self._committed_now))
-        return age <= limits.lease_s and self._source.heartbeat_age_s() <= self._scope.heartbeat_max_s
+        return age <= limits.lease_s and self._heard()
+
+    def _heard(self) -> bool:
+        return self._source.heartbeat_age_s() <= self._scope.heartbeat_max_s
 
     def begin(self, refund: Refund) -> Attempt:
         """Count the call as made."""
@@ -76,6 +79,11 @@ class Owner:
     def believe(self, refund: Refund) -> None:
         """A held decline is the outcome."""
         self.partition.believe(refund, self._scope.clock.now())
+        self._wake.set()
+
+    def doubt(self, refund: Refund) -> None:
+        """A decline was held for too long: a person must look."""
+        self.partition.doubt(refund, self._scope.clock.now())
         self._wake.set()
 
     def mark(self, refund: Refund, state: State) -> None:
@@ -147,7 +155,9 @@ class Owner:
         clock, limits = self._scope.clock, self._scope.limits
         mono = clock.monotonic()
         until = min(self._committed_mono + limits.quiet_commit_s, mono + 1.0)
-        if self._pending():
+        if self._stale():
+            until = mono
+        elif self._pending():
             since = mono if self._pending_since is None else self._pending_since
             until = min(until, since + limits.commit_interval_s)
         if self.partition.unjournaled:
@@ -160,11 +170,16 @@ class Owner:
                 await self._wake.wait()
 
     def _pending(self) -> int:
-        return self.partition.pending + len(self._deferred)
+        return self.partition.pending + (len(self._deferred) if self._heard() else 0)
+
+    def _stale(self) -> bool:
+        """Calls wait only for a fresher commit: have it now, or an idle partition's first refund is late."""
+        age = self._scope.clock.monotonic() - self._committed_mono
+        return bool(self._deferred) and age > self._scope.limits.lease_s and self._heard()
 
     def _commit_due(self) -> bool:
         limits, mono = self._scope.limits, self._scope.clock.monotonic()
-        if self.partition.late(mono) or mono - self._committed_mono >= limits.quiet_commit_s:
+        if self._stale() or self.partition.late(mono) or mono - self._committed_mono >= limits.quiet_commit_s:
             return True
         pending = self._pending()
         if not pending:
@@ -176,7 +191,7 @@ class Owner:
 
     async def _commit(self) -> None:
         clock = self._scope.clock
-        deferred, self._deferred = self._deferred, deque()
+        deferred, self._deferred = (self._deferred, deque()) if self._heard() else (deque(), self._deferred)
         now, mono = clock.now(), clock.monotonic()
         batch = self.partition.batch(mono)
         self._pending_since = None

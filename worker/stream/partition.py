@@ -23,7 +23,7 @@ from worker.refunds.attempt import Attempt, inherited, sent
 from worker.refunds.entry import HISTORY_MAX, Head, OpenEntry, Past, Reading, State
 from worker.refunds.policy import decide, ready
 from worker.refunds.reply import Reply
-from worker.refunds.verdict import Halt, Hold, Outcome, Park, Verdict, Wait
+from worker.refunds.verdict import Halt, Hold, Outcome, Park, ParkReason, Verdict, Wait
 from worker.stream import writing
 from worker.stream.brake import Brake
 from worker.stream.finals import Final, Finals
@@ -216,6 +216,15 @@ class Partition:
         if refund.entry.state is State.HELD and refund.entry.held is not None:
             self._close(refund, refund.entry.held, now)
 
+    def doubt(self, refund: Refund, now: float) -> None:
+        """The credential never proved itself: whether a held decline is to be believed, a person must say."""
+        entry = refund.entry
+        if entry.state is State.HELD and entry.held is not None:
+            held = entry.held
+            park = Park(ParkReason.SUSPECT_DECLINE, entry.attempt, held.code, held.message, held.next_action)
+            refund.entry = replace(entry, held=None)
+            self._park(refund, park, now)
+
     def mark(self, refund: Refund, state: State) -> None:
         """The refund waits for something else now. Nothing about it changed, so nothing is written."""
         if refund.entry.state is not state:
@@ -329,7 +338,9 @@ class Partition:
             self._expired.popleft()
             for _ in range(min(len(self._expired), self._scope.limits.expire_records_max))
         ]
-        tombstones = [writing.forgotten(self._scope, self.number, name) for name in expired]
+        # An id that was forgotten may have come back meanwhile as a new refund.
+        gone = [name for name in expired if self._known(name) is None]
+        tombstones = [writing.forgotten(self._scope, self.number, name) for name in gone]
         self.head = replace(self.head, inputs=dict(self._readings(last=last)), braked=self.braked)
         head = writing.ledger_head(self._scope, self.number, self.head)
         records = self._outbox.take(self.readers, [*entries, *tombstones, head])
