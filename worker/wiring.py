@@ -10,10 +10,7 @@ from functools import partial
 from typing import Final
 
 from worker import __version__
-from worker.alipay.channel_settings import AmsSettings
 from worker.alipay.client import AmsGateway
-from worker.alipay.pace import PaceSettings
-from worker.alipay.signing import Signer, Verifier, load_private_key, load_public_key
 from worker.clock import SystemClock
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.journal import KafkaJournals
@@ -21,7 +18,7 @@ from worker.kafka.source import KafkaSource
 from worker.operations.health import serving
 from worker.operations.loop_lag import LoopLag
 from worker.operations.metrics import Metrics
-from worker.settings import ChannelSettings, Settings
+from worker.settings import Settings, accounts
 from worker.stream.engine import Engine
 from worker.stream.limits import Limits
 from worker.stream.opening import open_partition
@@ -34,35 +31,6 @@ EXIT_OK: Final = 0
 EXIT_WRONG: Final = 1
 
 
-def ams_settings(name: str, channel: ChannelSettings) -> AmsSettings:
-    """A channel as its gateway wants it, with its keys loaded. Raises KeyUnusable, ValueError or OSError."""
-    verifier = Verifier(tuple(load_public_key(file.read_bytes()) for file in channel.alipay_public_key_files))
-    token = "" if channel.agent_token_file is None else channel.agent_token_file.read_text().strip()
-    return AmsSettings(
-        name=name,
-        base_url=channel.base_url,
-        client_id=channel.client_id,
-        environment=channel.environment,
-        signer=Signer(load_private_key(channel.private_key_file.read_bytes()), channel.key_version),
-        verifier=verifier,
-        terms=channel.terms,
-        agent_token=token,
-        ca_file="" if channel.ca_file is None else str(channel.ca_file),
-        connect_s=channel.connect_s,
-        deadline_s=channel.deadline_s,
-        connections_max=channel.connections_max,
-        keep_alive_s=channel.keep_alive_s,
-        pace=PaceSettings(
-            rate_min=channel.pace_rate_min,
-            step=channel.pace_step,
-            cut_pause_s=channel.pace_cut_pause_s,
-            calm_s=channel.pace_calm_s,
-            wait_max_s=channel.pace_wait_max_s,
-        ),
-        ramp_rate=channel.ramp_rate,
-    )
-
-
 @asynccontextmanager
 async def gateways(settings: Settings, metrics: Metrics) -> AsyncIterator[Mapping[str, AmsGateway]]:
     """Every configured channel, ready to be called."""
@@ -70,9 +38,9 @@ async def gateways(settings: Settings, metrics: Metrics) -> AsyncIterator[Mappin
     async with AsyncExitStack() as stack:
         yield {
             name: await stack.enter_async_context(
-                AmsGateway(ams_settings(name, channel), metrics.observer(name), clock.now, clock.monotonic)
+                AmsGateway(account, metrics.observer(name), clock.now, clock.monotonic)
             )
-            for name, channel in settings.channels.items()
+            for name, account in accounts(settings).items()
         }
 
 

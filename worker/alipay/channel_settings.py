@@ -34,7 +34,7 @@ class AmsSettings:
     ca_file: str = ""
     connect_s: float = 5.0
     deadline_s: float = 15.0
-    connections_max: int = 64
+    connections_max: int = 512
     keep_alive_s: float = 15.0
     pace: PaceSettings = field(default_factory=PaceSettings)
     ramp_rate: float = 1.0

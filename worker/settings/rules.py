@@ -237,6 +237,12 @@ def _channel(path: str, channel: ChannelSettings, settings: Settings) -> Finding
         yield Finding(
             f"{path}.connect_s", f"{channel.connect_s:g} s; expected at most deadline_s, the whole call's"
         )
+    if channel.connections_max < settings.stream.in_flight_max:
+        yield Finding(
+            f"{path}.connections_max",
+            f"{channel.connections_max} connections for up to {settings.stream.in_flight_max} calls at once would have "
+            "calls fail waiting for one; expected at least stream.in_flight_max",
+        )
     kafka = settings.kafka
     room_s = kafka.session_timeout_s - settings.stream.lease_margin_s - kafka.heartbeat_interval_s
     if channel.deadline_s >= room_s:
