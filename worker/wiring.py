@@ -9,6 +9,8 @@ from dataclasses import fields
 from functools import partial
 from typing import Final
 
+from aiokafka.errors import KafkaError
+
 from worker import __version__
 from worker.alipay.client import AmsGateway
 from worker.clock import SystemClock
@@ -96,6 +98,12 @@ async def run(settings: Settings) -> int:
             await engine.run()
         except (WrongLedger, InputLost) as error:
             log.critical("stopped: %s", error)
+            return EXIT_WRONG
+        except (KafkaError, OSError) as error:
+            servers = settings.kafka.bootstrap_servers
+            log.critical(
+                "stopped: Kafka at %s: %r; see what is wrong with: python -m worker check", servers, error
+            )
             return EXIT_WRONG
     return EXIT_OK
 

@@ -151,7 +151,7 @@ class KafkaSource:
         """Leave the group. What is assigned must have been closed before: no listener is called any more."""
         if self._consumer is not None:
             await _stop(self._consumer)
-        await self._inputs.stop()
+        await _stop(self._inputs)
 
 
 class _Listener(ConsumerRebalanceListener):
@@ -171,9 +171,9 @@ class _Listener(ConsumerRebalanceListener):
         self._source.assigned(assigned)
 
 
-async def _stop(consumer: AIOKafkaConsumer) -> None:
+async def _stop(client: AIOKafkaConsumer | KafkaInputs) -> None:
     try:
         async with asyncio.timeout(STOP_S):
-            await consumer.stop()
+            await client.stop()
     except Exception as error:  # noqa: BLE001 -- the group notices by itself, a session later
-        log.warning("leaving the group: %r", error)
+        log.warning("disconnecting: %r", error)
