@@ -1,11 +1,22 @@
 """How every Kafka client connects: servers, TLS, SASL."""
 
+import asyncio
+import logging
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
+
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from typing_extensions import override
 
 from worker.settings import KafkaSettings
 
 CLIENT_ID: Final = "alipay-refund-worker"
+
+
+class Unreachable(Exception):
+    """Kafka did not answer, or refused; the text says which, and what to check."""
 
 
 def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
@@ -36,3 +47,46 @@ def tls_context(kafka: KafkaSettings) -> ssl.SSLContext:
     if kafka.ssl_cert_file is not None:
         context.load_cert_chain(kafka.ssl_cert_file, kafka.ssl_key_file)
     return context
+
+
+@asynccontextmanager
+async def reaching(kafka: KafkaSettings) -> AsyncIterator[None]:
+    """For short visits: what Kafka or the network refuses inside becomes Unreachable, and so does silence.
+
+    aiokafka's own calls may wait for ever; `request_timeout_s` is the limit for all inside.
+    """
+    said = _Said()
+    client_log = logging.getLogger("aiokafka")
+    client_log.addHandler(said)
+    try:
+        async with asyncio.timeout(kafka.request_timeout_s):
+            yield
+    except TimeoutError:
+        text = f"no answer from {kafka.bootstrap_servers} within {kafka.request_timeout_s:g} s{said}"
+        raise Unreachable(f"{text}; is it running, and may this machine reach it?") from None
+    except KafkaConnectionError:
+        text = f"no broker of {kafka.bootstrap_servers} can be used{said}"
+        raise Unreachable(
+            f"{text}; check that it runs, kafka.bootstrap_servers, and the TLS and SASL settings"
+        ) from None
+    except (KafkaError, OSError) as error:
+        text = f"{kafka.bootstrap_servers} refused: {type(error).__name__} {error}"
+        raise Unreachable(f"{text}; check the user, its rights, and the files it is given") from error
+    finally:
+        client_log.removeHandler(said)
+
+
+class _Said(logging.Handler):
+    """The client's last error: why a connection failed is in its log only, its exception does not say."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self._text = ""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self._text = f" ({record.getMessage()})"
+
+    @override
+    def __str__(self) -> str:
+        return self._text

@@ -1,0 +1,84 @@
+"""One command in, and the events that answer it: for people at a terminal, not for the stream."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from worker.kafka.connection import Unreachable, connection_options, reaching
+from worker.kafka.records import record_of
+from worker.settings import Settings
+from worker.stream.ports import Outgoing
+
+POLL_MS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An event from the results topic. `subject`: the refundRequestId; `cause`: the ce_id of the command."""
+
+    id: str
+    type: str
+    subject: str
+    cause: str
+    data: dict[str, Any]
+
+
+async def send(settings: Settings, record: Outgoing) -> str:
+    """Write the record, acknowledged by all replicas in sync; where it went. Raises Unreachable."""
+    async with reaching(settings.kafka):
+        producer = AIOKafkaProducer(**connection_options(settings.kafka), acks="all", enable_idempotence=True)
+        try:
+            await producer.start()
+            sent = await producer.send_and_wait(
+                record.topic, record.value, record.key, headers=list(record.headers)
+            )
+        finally:
+            await producer.stop()
+    return f"{sent.topic}-{sent.partition}@{sent.offset}"
+
+
+@asynccontextmanager
+async def answers(settings: Settings) -> AsyncIterator[AsyncIterator[Answer]]:
+    """The committed events of the results topic from now on, endlessly. Raises Unreachable."""
+    consumer = AIOKafkaConsumer(
+        settings.topics.results,
+        **connection_options(settings.kafka),
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+    )
+    try:
+        async with reaching(settings.kafka):
+            await consumer.start()
+            if not consumer.assignment():
+                text = f"topic {settings.topics.results} does not exist; make it with"
+                raise Unreachable(f"{text}: python -m worker topics create")
+            await consumer.seek_to_end()
+            # The position is fetched lazily: without it, "the end" would be wherever the first poll finds it.
+            for part in consumer.assignment():
+                await consumer.position(part)
+        async with aclosing(_events(consumer)) as events:
+            yield events
+    finally:
+        async with reaching(settings.kafka):
+            await consumer.stop()
+
+
+async def _events(consumer: AIOKafkaConsumer) -> AsyncGenerator[Answer, None]:
+    while True:
+        batches = await consumer.getmany(timeout_ms=POLL_MS)
+        for batch in batches.values():
+            for item in batch:
+                record = record_of(item)
+                headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+                yield Answer(
+                    id=headers.get("ce_id", ""),
+                    type=headers.get("ce_type", ""),
+                    subject=headers.get("ce_subject", ""),
+                    cause=headers.get("ce_causationid", ""),
+                    data=json.loads(record.value or b"{}"),
+                )
