@@ -87,7 +87,13 @@ def open_entries(draw: st.DrawFn) -> OpenEntry:
 
 
 FINAL_ENTRIES: Final = st.builds(
-    FinalEntry, IDS, st.binary(max_size=32), TIME, st.dictionaries(TEXT, TEXT, max_size=4), OBJECT, WHOLE
+    FinalEntry,
+    IDS,
+    st.binary(max_size=32),
+    TIME,
+    st.dictionaries(TEXT, TEXT, max_size=4),
+    OBJECT,
+    st.integers(1, 9),
 )
 HEADS: Final = st.builds(
     Head,
