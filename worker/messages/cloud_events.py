@@ -31,7 +31,6 @@ class Unwrapped:
     document: dict[str, Any]
     data: object
     attributes: Mapping[str, object] | None
-    cause: Cause
 
 
 def header_texts(headers: Headers) -> dict[str, str]:
@@ -48,20 +47,18 @@ def header_texts(headers: Headers) -> dict[str, str]:
     return texts
 
 
-def unwrap(value: bytes, texts: Mapping[str, str], origin: Origin, size_max: int) -> Unwrapped:
+def unwrap(value: bytes, texts: Mapping[str, str], size_max: int) -> Unwrapped:
     """Take the event apart without judging its attributes. Raises `NotReadable` if it is no JSON object."""
     document = read_object(value, size_max)
     if texts.get("content-type", "").lower().startswith(STRUCTURED):
-        return Unwrapped(document, document.get("data"), document, cause_of(document, texts, origin))
-    attributes = {name[3:]: text for name, text in texts.items() if name.startswith("ce_")}
-    is_event = any(name in attributes for name in ("specversion", "id", "source", "type"))
-    return Unwrapped(
-        document, document, attributes if is_event else None, cause_of(attributes, texts, origin)
-    )
+        return Unwrapped(document, document.get("data"), document)
+    is_event = any(f"ce_{name}" in texts for name in ("specversion", "id", "source", "type"))
+    return Unwrapped(document, document, _binary(texts) if is_event else None)
 
 
-def cause_of(attributes: Mapping[str, object], texts: Mapping[str, str], origin: Origin) -> Cause:
+def cause_of(event: Unwrapped | None, texts: Mapping[str, str], origin: Origin) -> Cause:
     """Who asked, as far as it can be read: always an answer, because a refusal has to name it too."""
+    attributes = _binary(texts) if event is None or event.attributes is None else event.attributes
 
     def attribute(name: str) -> str:
         text = attributes.get(name)
@@ -79,6 +76,10 @@ def cause_of(attributes: Mapping[str, object], texts: Mapping[str, str], origin:
         traceparent=traceparent,
         tracestate=tracestate if _TRACESTATE.fullmatch(tracestate) else "",
     )
+
+
+def _binary(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name[3:]: text for name, text in texts.items() if name.startswith("ce_")}
 
 
 def check_event(event: Unwrapped, texts: Mapping[str, str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from worker.messages.cloud_events import Headers, cause_of, check_event, header_texts, unwrap
+from worker.messages.cloud_events import Headers, Unwrapped, cause_of, check_event, header_texts, unwrap
 from worker.messages.invalid import Invalid, NotReadable, Problem, shortened
 from worker.messages.strict_json import refuse_duplicates
 from worker.refunds.command import Cause, Command
@@ -66,15 +66,12 @@ def read_command(
     Fields that are not known are ignored, because schemas grow by optional fields; other event types are not.
     """
     texts = header_texts(headers)
-    cause = cause_of(
-        {name[3:]: text for name, text in texts.items() if name.startswith("ce_")}, texts, origin
-    )
+    event: Unwrapped | None = None
     refund_request_id = None
     try:
         if value is None:
             raise NotReadable(Problem.TOMBSTONE, "", "the record has no value", "a refund command as JSON")
-        event = unwrap(value, texts, origin, limits.size_max)
-        cause = event.cause
+        event = unwrap(value, texts, limits.size_max)
         refund_request_id = _readable_id(event.data)
         try:
             refuse_duplicates(value, event.document)
@@ -82,8 +79,9 @@ def read_command(
             if fault.field == "refundRequestId":
                 refund_request_id = None  # which of the two?
             raise
-        return _command(check_event(event, texts), cause, limits)
+        return _command(check_event(event, texts), cause_of(event, texts, origin), limits)
     except NotReadable as fault:
+        cause = cause_of(event, texts, origin)
         return Invalid(fault.problem, fault.field, str(fault), refund_request_id, cause)
 
 
