@@ -1,0 +1,296 @@
+"""The promises as executable classes, under the names the README gives them. Pure: evidence in, violations out.
+
+The demo and the tests on a real broker use the same classes. `worker.demo.witness.read_evidence` collects what they
+judge; nothing here or there asks the worker.
+"""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Final, assert_never
+
+from typing_extensions import override
+
+from worker.demo.evidence import (
+    Asked,
+    Evidence,
+    Index,
+    Moved,
+    Told,
+    digest_of,
+    index,
+    is_forwarded,
+    reason_of_letter,
+)
+from worker.messages.invalid import Invalid, Problem
+from worker.messages.ledger import BadEntry
+from worker.refunds.command import Command
+from worker.refunds.entry import FinalEntry, OpenEntry, State
+
+IN_PROCESS: Final = "PROCESSING"  # AMS's refundStatus of a refund that may still move money
+
+
+class Promise(ABC):
+    """`number` and `words` are the README's."""
+
+    number: ClassVar[str]
+    words: ClassVar[str]
+
+    @classmethod
+    def check(cls, evidence: Evidence) -> list[str]:
+        """What breaks the promise, one sentence each; empty if nothing does."""
+        return list(cls.violations(index(evidence)))
+
+    @classmethod
+    @abstractmethod
+    def violations(cls, known: Index) -> Iterator[str]: ...
+
+
+class NothingLost(Promise):
+    number = "G1"
+    words = "every command is uncommitted, open in the ledger, final in results, or a dead letter"
+
+    @override
+    @classmethod
+    def violations(cls, known: Index) -> Iterator[str]:
+        places = {asked.place for asked in known.asked}
+        for place, count in known.letters.items():
+            if count > 1:
+                yield f"{place} was dead-lettered {count} times"
+            if place not in places:
+                yield f"a dead letter names {place} as its origin, where no command is"
+        for asked in known.asked:
+            if problem := _lost(asked, known):
+                yield f"{asked.place}: {problem}"
+        for (partition, key), entry in known.evidence.ledger.items():
+            if isinstance(entry, BadEntry):
+                yield f"ledger partition {partition}, key {key!r}: {entry.problem}"
+            elif isinstance(entry, FinalEntry) and key not in known.outcomes:
+                yield f"{key} is final in the ledger, but results have no outcome of it"
+
+
+def _lost(asked: Asked, known: Index) -> str:
+    """Why this command is nowhere; "" if it is somewhere."""
+    place, command = asked.place, asked.command
+    if place.offset >= known.evidence.committed.get(place.partition, 0) or known.letters.get(place):
+        return ""
+    if isinstance(command, Invalid):
+        return f"is committed and no dead letter, but cannot be read: {command.message}"
+    if asked.stray and not is_forwarded(asked.record):
+        arrived = (asked.home, asked.record.value) in known.forwarded
+        return "" if arrived else f"belongs to partition {asked.home}, but was not forwarded there"
+    key = command.refund_request_id
+    entry = known.evidence.ledger.get((place.partition, key))
+    if entry is None and key not in known.outcomes:
+        return f"{key} is committed, but neither open, final nor a dead letter"
+    if isinstance(entry, OpenEntry) and entry.state is State.PARKED and key in known.outcomes:
+        return f"{key} is parked and has an outcome too"
+    if digest_of(entry) not in {None, command.digest()}:
+        return f"is in conflict with an earlier {key}, but is no dead letter"
+    return ""
+
+
+class OneOutcome(Promise):
+    number = "G2"
+    words = "a read_committed reader finds one final outcome per refund"
+
+    @override
+    @classmethod
+    def violations(cls, known: Index) -> Iterator[str]:
+        ids = {a.command.refund_request_id for a in known.asked if isinstance(a.command, Command)}
+        for key, told in known.outcomes.items():
+            first, *more = sorted(told, key=lambda one: one.replayed)
+            if key not in ids:
+                yield f"{first.place} is an outcome of {key}, for which there is no command"
+            if first.replayed:
+                yield f"{first.place} replays an outcome of {key} that was never published"
+            for other in more:
+                if not other.replayed:
+                    yield f"{key} has a second outcome: {first.place} {first.type}, {other.place} {other.type}"
+                elif (first.event_id, first.type, first.value) != (other.event_id, other.type, other.value):
+                    yield f"{other.place} replays the outcome of {key}, but differs from {first.place}"
+        for (_, key), entry in known.evidence.ledger.items():
+            if isinstance(entry, FinalEntry):
+                remembered = entry.event_headers.get("ce_id")
+                for one in known.outcomes.get(key, ()):
+                    if one.event_id != remembered:
+                        yield f"{one.place}: the ledger remembers another outcome of {key}, {remembered}"
+
+
+class OneRefund(Promise):
+    number = "G3"
+    words = "every attempt of a refund is the same bytes under the same id; its money moves at most once"
+
+    @override
+    @classmethod
+    def violations(cls, known: Index) -> Iterator[str]:
+        wanted: dict[str, set[Moved]] = {}
+        for asked in known.asked:
+            if isinstance(asked.command, Command):
+                wanted.setdefault(asked.command.provider_request_id, set()).add(_wanted(asked.command))
+        for key, treated in known.evidence.alipay.refunds.items():
+            if len(treated.bodies) > 1:
+                yield f"{key} was sent to Alipay with {len(treated.bodies)} different bodies"
+            if len(treated.moved) > 1:
+                yield f"money moved {len(treated.moved)} times for {key}"
+            for sent in (*treated.requests, *treated.moved):
+                if sent not in wanted.get(key, ()):
+                    yield f"Alipay has {key} with {sent.amount} of {sent.payment_id}, which no command asked for"
+        yield from _sums(known)
+
+
+def _wanted(command: Command) -> Moved:
+    return Moved(command.payment_id, command.amount)
+
+
+def _sums(known: Index) -> Iterator[str]:
+    """Alipay's own totals against the outcomes': only a refund that is not final may differ."""
+    booked: Counter[str] = Counter()
+    final = set()
+    for told in known.outcomes.values():
+        final.add(told[0].provider_request_id)
+        if told[0].succeeded:
+            booked[told[0].moved.amount.currency] += told[0].moved.amount.value
+    for key, treated in known.evidence.alipay.refunds.items():
+        if key not in final:
+            for moved in treated.moved:
+                booked[moved.amount.currency] += moved.amount.value
+    moved_in_total = known.evidence.alipay.moved
+    for currency in sorted({*booked, *moved_in_total}):
+        moved_value = moved_in_total.get(currency, 0)
+        if booked[currency] != moved_value:
+            yield (
+                f"{currency}: Alipay moved {moved_value} minor units; outcomes and refunds under way "
+                f"account for {booked[currency]}"
+            )
+
+
+class NeverGuess(Promise):
+    number = "G4"
+    words = "refund.succeeded means that exactly its amount moved, refund.failed that nothing did"
+
+    @override
+    @classmethod
+    def violations(cls, known: Index) -> Iterator[str]:
+        for told in (one for outcomes in known.outcomes.values() for one in outcomes):
+            yield from _guessed(told, known)
+
+
+def _guessed(told: Told, known: Index) -> Iterator[str]:
+    treated = known.evidence.alipay.refunds.get(told.provider_request_id)
+    moved = treated.moved if treated is not None else ()
+    status = treated.status if treated is not None else ""
+    said = f"{told.place}: {told.type} of {told.refund_request_id}"
+    if told.succeeded:
+        if told.moved not in moved:
+            yield f"{said}, {told.moved.amount} of {told.moved.payment_id}, but Alipay moved {_said(moved)}"
+    elif moved or status == IN_PROCESS:
+        yield f"{said}, but Alipay moved {_said(moved)} and calls it {status or 'unknown'}"
+
+
+def _said(moved: tuple[Moved, ...]) -> str:
+    return ", ".join(f"{one.amount} of {one.payment_id}" for one in moved) or "nothing"
+
+
+class OneAtATimePerPayment(Promise):
+    number = "G5"
+    words = "at most one request in flight per payment"
+
+    @override
+    @classmethod
+    def violations(cls, known: Index) -> Iterator[str]:
+        for payment, together in known.evidence.alipay.together.items():
+            if together > 1:
+                yield f"{together} requests about payment {payment} were in flight at once"
+
+
+PROMISES: Final[tuple[type[Promise], ...]] = (
+    NothingLost,
+    OneOutcome,
+    OneRefund,
+    NeverGuess,
+    OneAtATimePerPayment,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts. `commands` are order systems' records, copies of strays not among them.
+
+    `duplicates` repeat a refund, `conflicts` reuse its id for another. `lost` counts violations of NothingLost.
+    `final_s`: for each final refund, seconds from its first command's timestamp to its outcome's, ascending.
+    """
+
+    commands: int
+    duplicates: int
+    conflicts: int
+    unreadable: int
+    strays: int
+    succeeded: int
+    failed: int
+    parked: int
+    open: int
+    dead_letters: int
+    lost: int
+    second_outcomes: int
+    double_refunds: int
+    final_s: tuple[float, ...]
+
+    def quantile_s(self, share: float) -> float:
+        """The time to final that `share` (0 to 1) of the final refunds did not exceed; 0.0 if there are none."""
+        if not self.final_s:
+            return 0.0
+        return self.final_s[min(int(share * len(self.final_s)), len(self.final_s) - 1)]
+
+
+def summary(evidence: Evidence) -> Summary:
+    """The figures of one look, counted from the records themselves."""
+    known = index(evidence)
+    reasons = [reason_of_letter(record) for record in evidence.dead_letters]
+    conflicts = reasons.count(Problem.CONFLICT)
+    outcomes = [told for told in known.outcomes.values() if told]
+    succeeded = sum(told[0].succeeded for told in outcomes)
+    parked = sum(isinstance(e, OpenEntry) and e.state is State.PARKED for e in evidence.ledger.values())
+    return Summary(
+        commands=sum(not is_forwarded(record) for record in evidence.commands),
+        duplicates=_duplicates(known),
+        conflicts=conflicts,
+        unreadable=len(reasons) - conflicts,
+        strays=sum(asked.stray and not is_forwarded(asked.record) for asked in known.asked),
+        succeeded=succeeded,
+        failed=len(outcomes) - succeeded,
+        parked=parked,
+        open=evidence.open,
+        dead_letters=len(evidence.dead_letters),
+        lost=sum(1 for _ in NothingLost.violations(known)),
+        second_outcomes=sum(sum(not one.replayed for one in told) - 1 for told in outcomes),
+        double_refunds=sum(len(treated.moved) > 1 for treated in evidence.alipay.refunds.values()),
+        final_s=tuple(sorted(_times_to_final(known))),
+    )
+
+
+def _duplicates(known: Index) -> int:
+    """Commands at home that say what an earlier one with their id said."""
+    repeats: Counter[tuple[str, bytes]] = Counter()
+    for asked in known.asked:
+        match asked.command:
+            case Command() as command:
+                if not asked.stray and asked.place not in known.letters:
+                    repeats[command.refund_request_id, command.digest()] += 1
+            case Invalid():
+                pass
+            case _:
+                assert_never(asked.command)
+    return sum(count - 1 for count in repeats.values())
+
+
+def _times_to_final(known: Index) -> Iterator[float]:
+    asked_ms: dict[str, int] = {}
+    for asked in known.asked:
+        if isinstance(asked.command, Command):
+            key, at_ms = asked.command.refund_request_id, asked.record.timestamp_ms
+            asked_ms[key] = min(asked_ms.get(key, at_ms), at_ms)
+    for key, told in known.outcomes.items():
+        if key in asked_ms:
+            yield (min(one.timestamp_ms for one in told) - asked_ms[key]) / 1000
