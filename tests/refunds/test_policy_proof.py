@@ -1,5 +1,4 @@
-"""What proves an outcome: footnotes 1 and 2 of the table, and what holds however replies follow one another.
-"""
+"""What proves an outcome: footnotes 1 and 2 of the table, and what holds whatever replies follow."""
 
 from dataclasses import replace
 from typing import Final
