@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 
@@ -48,7 +48,9 @@ async def serving(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIte
         assert task is not None
         tasks.add(task)
         try:
-            await script(peer, reader, writer)
+            # Ended from outside is a normal end here; asyncio's streams would report it as an error.
+            with suppress(asyncio.CancelledError):
+                await script(peer, reader, writer)
         finally:
             tasks.discard(task)
             writer.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from aiohttp import web
+from aiohttp import DummyCookieJar, web
 from aiohttp.test_utils import TestServer
 
 from tests.alipay.gateways import BODY, NOW, SETTINGS, Asked, Observed, call, gateway
@@ -117,6 +117,11 @@ class TestRequest:
             assert to._session is not None
             assert to._session.trust_env is False
 
+    async def test_cookies_are_not_even_looked_at(self) -> None:
+        async with gateway("http://127.0.0.1:1") as to:
+            assert to._session is not None
+            assert isinstance(to._session.cookie_jar, DummyCookieJar)
+
     def test_a_refund_is_pinned_to_channel_account_environment_and_bytes(self) -> None:
         to = gateway("http://127.0.0.1:1")
         assert to.pin(COMMAND) == Pin("global", CLIENT_ID, "production", BODY)
@@ -186,6 +191,12 @@ class TestAnswer:
         body = orjson.dumps(refunded())
         headers = list({**dict(self.signed(body)), name: value}.items())
         assert isinstance(await self.told(body, headers), Unreadable)
+
+    @pytest.mark.parametrize("name", [b"signature", b"response-time"])
+    async def test_a_header_that_is_no_text_is_not_believed(self, name: bytes) -> None:
+        answer = http_answer(refunded()).replace(name + b": ", name + b": \xff\xfe")
+        async with serving(always(answer)) as peer, gateway(peer.url) as to:
+            assert isinstance(await call(to), Unreadable)
 
     async def test_an_unsigned_credential_code_halts(self) -> None:
         reply = await self.told(orjson.dumps(result("F", "INVALID_SIGNATURE")), [])
@@ -328,6 +339,7 @@ class TestSettings:
             {"client_id": ""},
             {"client_id": "id\r\nx: y"},
             {"client_id": SANDBOX_ID},
+            {"agent_token": "token\n"},
             {"environment": "sandbox"},
             {"environment": "test"},
             {"connections_max": 0},

@@ -5,11 +5,14 @@ import datetime as dt
 import ipaddress
 import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import orjson
 import pytest
 from aiohttp.base_protocol import BaseProtocol
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_writer import StreamWriter
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -337,6 +340,31 @@ def no_connection() -> StreamWriter:
     return StreamWriter(BaseProtocol(loop), loop)
 
 
+@asynccontextmanager
+async def connection() -> AsyncIterator[tuple[ResponseHandler, socket.socket]]:
+    """A connection as aiohttp keeps it, and the other end of it."""
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    _, handler = await loop.create_connection(lambda: ResponseHandler(loop), sock=ours)
+    try:
+        yield handler, theirs
+    finally:
+        handler.abort()
+        theirs.close()
+
+
+async def written(handler: ResponseHandler) -> GuardedBody:
+    """A body after its one chance to be written to the connection."""
+    asked = Asked()
+    async with asyncio.timeout(5) as deadline:
+        body = GuardedBody(BODY, asked, deadline, 5.0)
+        with suppress(NotWritten):
+            await body.write_with_length(StreamWriter(handler, asyncio.get_running_loop()), None)
+    assert asked.times == (1 if body.written else 0)
+    return body
+
+
 class TestGuardedBody:
     """The states that the network cannot be made to produce on demand."""
 
@@ -366,3 +394,21 @@ class TestGuardedBody:
                 await body.write_with_length(no_connection(), None)
         assert body.problem
         assert not body.written
+
+    async def test_an_open_and_silent_connection_gets_the_body(self) -> None:
+        async with connection() as (handler, theirs):
+            assert (await written(handler)).handed_over
+            assert theirs.recv(len(BODY) + 1) == BODY
+
+    async def test_a_connection_that_holds_an_answer_to_nobody_gets_nothing(self) -> None:
+        async with connection() as (handler, theirs):
+            handler.data_received(http_answer(result("F", "RISK_REJECT")))
+            body = await written(handler)
+            assert body.problem
+            with pytest.raises(BlockingIOError):
+                theirs.recv(1)
+
+    async def test_a_closed_connection_gets_nothing(self) -> None:
+        async with connection() as (handler, _):
+            handler.close()
+            assert (await written(handler)).problem

@@ -98,6 +98,15 @@ class TestTrust:
         assert isinstance(read_refund_answer(answer, COMMAND), Unreadable)
         assert isinstance(read_inquiry_answer(answer, COMMAND), Unreadable)
 
+    def test_the_reason_tells_a_missing_header_from_a_wrong_signature(self) -> None:
+        body = orjson.dumps(refunded())
+        half = read_refund_answer(Answer(200, body, "x"), COMMAND)
+        wrong = read_refund_answer(Answer(200, body, "x", RESPONSE_TIME), COMMAND)
+        assert isinstance(half, Unreadable)
+        assert isinstance(wrong, Unreadable)
+        assert "missing" in half.reason
+        assert "not Alipay's" in wrong.reason
+
     @pytest.mark.parametrize("code", ["INVALID_SIGNATURE", "SIGNATURE_INVALID", "KEY_NOT_FOUND"])
     def test_an_unsigned_credential_code_says_that_we_are_wrong(self, code: str) -> None:
         answer = Answer(200, orjson.dumps(result("F", code)))

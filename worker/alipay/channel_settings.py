@@ -52,6 +52,8 @@ class AmsSettings:
             raise ValueError(f"environment: {self.environment!r}; expected 'production' or 'sandbox'")
         if not self.client_id.isascii() or not self.client_id.isprintable() or not self.client_id:
             raise ValueError("client_id: empty or with unusable characters; copy it from Alipay's dashboard")
+        if not self.agent_token.isascii() or not self.agent_token.isprintable():
+            raise ValueError("agent_token: has characters that no HTTP header can carry; copy it again")
         if self.client_id.startswith(SANDBOX_CLIENT_PREFIX) != (self.environment == "sandbox"):
             raise ValueError(
                 f"client_id: {self.client_id!r} does not belong to environment {self.environment!r}; "
