@@ -309,7 +309,7 @@ class TestThrottling:
                 assert await call(to) == expected
                 assert to.rate == SETTINGS.pace.rate_min
 
-    async def test_a_call_without_a_turn_was_not_sent(self) -> None:
+    async def test_a_call_without_a_turn_was_not_started_and_is_no_attempt(self) -> None:
         observed = Observed()
         pace = replace(SETTINGS.pace, rate_min=0.001, wait_max_s=0.05)
         answer = http_answer(result("U", "REQUEST_TRAFFIC_EXCEED_LIMIT"))
@@ -317,8 +317,8 @@ class TestThrottling:
             await call(to)
             await call(to)
             reply = await call(to)
-        assert reply == Unknown("no turn in time: the channel is throttled", sent=False)
-        assert observed.phases == [None, None, "pace"]
+        assert reply == NotStarted()
+        assert observed.phases == [None, None]
         assert len(peer.requests) == 2
 
     async def test_after_a_halt_the_channel_starts_slowly(self) -> None:

@@ -42,9 +42,8 @@ _TRANSPORT_ERRORS: Final = (aiohttp.ClientError, OSError)
 
 
 class Phase(StrEnum):
-    """Where a call went wrong, for the metrics. Nothing was sent in the first two."""
+    """Where a call went wrong, for the metrics. Nothing was sent in the first."""
 
-    PACE = "pace"
     CONNECT = "connect"
     WRITE = "write"
     READ = "read"
@@ -52,8 +51,6 @@ class Phase(StrEnum):
     SIGNATURE = "signature"
     BODY = "body"
 
-
-_UNSENT: Final = frozenset({Phase.PACE, Phase.CONNECT})
 
 # (operation "refund" or "inquiry", reply, seconds from signing to reply, phase or None if all went well)
 Observe = Callable[[str, Reply, float, str | None], None]
@@ -162,17 +159,16 @@ class AmsGateway:
         operation = self._refund if submits else self._inquiry
         content = body if submits else inquiry_body(attempt.command.provider_request_id)
         loop = asyncio.get_running_loop()
+        if not await self._pace.turn():
+            # No attempt of this refund's was made: a throttled channel's backlog must not use up its budgets.
+            return NotStarted()
         began = loop.time()
-        if await self._pace.turn():
-            began = loop.time()
-            result = await self._post(operation, content, may_start)
-        else:
-            result = _Broken(Phase.PACE, "no turn in time: the channel is throttled")
+        result = await self._post(operation, content, may_start)
         match result:
             case NotStarted():
                 return result
             case _Broken(phase=phase, reason=reason):
-                reply: Reply = Unknown(reason, sent=phase not in _UNSENT)
+                reply: Reply = Unknown(reason, sent=phase is not Phase.CONNECT)
                 fault: Phase | None = phase
             case Answer():
                 reply = operation.read(result, attempt.command)

@@ -78,7 +78,7 @@ METRICS: Final = (
     Metric(
         "alipay_transport_errors_total",
         Kind.COUNTER,
-        "Calls without a trusted answer, by where they went wrong; in `pace` and `connect` nothing was sent",
+        "Calls without a trusted answer, by where they went wrong; in `connect` nothing was sent",
         ("channel", "phase"),
     ),
     Metric(

@@ -126,7 +126,7 @@ REPLIES: tuple[type[Reply], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class NotStarted:
-    """No reply: the call was not made, because the caller said no in the last step before the write."""
+    """No reply: no call was made. The caller said no in the last step before the write, or no turn came in time."""
 
 
 def leaves_doubt(reply: Reply) -> bool:
