@@ -62,6 +62,9 @@ def scope_of(settings: Settings, channels: Mapping[str, AmsGateway], metrics: Me
         gateways=channels,
         clock=SystemClock(),
         meter=metrics,
+        currencies={
+            name: frozenset(channel.currencies) or None for name, channel in settings.channels.items()
+        },
     )
 
 

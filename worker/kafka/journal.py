@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -12,7 +12,7 @@ from worker.kafka.connection import connection_options
 from worker.kafka.records import record_of
 from worker.kafka.tap import forbid_repeated_end, silence
 from worker.settings import KafkaSettings
-from worker.stream.ports import Batch, Fenced, InDoubt, Record
+from worker.stream.ports import Batch, Fenced, InDoubt, Outgoing, Record
 
 log = logging.getLogger(__name__)
 CLOSE_S: Final = 3.0
@@ -150,17 +150,30 @@ class KafkaJournal:
                 TopicPartition(topic, self._ledger.partition): offset for topic, offset in moved.items()
             }
             await self._producer.send_offsets_to_transaction(offsets, self._kafka.group_id)
-        sends = [
-            await self._producer.send(
-                record.topic, record.value, record.key, record.partition, headers=list(record.headers)
-            )
-            for record in batch.records
-        ]
+        sends = [await self._send(record) for record in batch.records]
         # Before the commit, because aiokafka commits even when a send has failed.
         for send in sends:
             await send
         await self._producer.commit_transaction()
         self._positions.update(moved)
+
+    async def _send(self, record: Outgoing) -> Awaitable[Any]:
+        headers = list(record.headers)
+        sent: Awaitable[Any]
+        if record.key is not None or record.value is not None:
+            sent = await self._producer.send(
+                record.topic, record.value, record.key, record.partition, headers=headers
+            )
+            return sent
+        # A dead letter without key and value: other clients write such records, aiokafka refuses to in `send`.
+        partition = record.partition
+        if partition is None:
+            partitions = sorted(await self._producer.partitions_for(record.topic))
+            partition = partitions[self._ledger.partition % len(partitions)]
+        empty = self._producer.create_batch()
+        empty.append(key=None, value=None, timestamp=None, headers=headers)
+        sent = await self._producer.send_batch(empty, record.topic, partition=partition)
+        return sent
 
     async def close(self) -> None:
         """Give the connections up without flushing."""

@@ -63,7 +63,7 @@ class Partition:
         self._ticks = 0
         self._expired: deque[str] = deque()
         self._brake = Brake(limits.brake_window, limits.brake_records_min, limits.brake_ratio)
-        channels = dict.fromkeys(scope.gateways)
+        channels = {name: scope.currencies.get(name) for name in scope.gateways}
         self._intake = Intake(
             number,
             head.partitions,

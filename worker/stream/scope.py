@@ -1,7 +1,7 @@
 """What all partitions of one worker share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.stream.limits import Limits
 from worker.stream.ports import Clock, Gateway, Meter
@@ -22,6 +22,7 @@ class Scope:
     """`source`: the `ce_source` of our events. `resend`: answer a duplicate with the stored outcome.
 
     `heartbeat_max_s`: no call starts when the last good heartbeat is older: session time-out − HTTP deadline − margin.
+    `currencies`: per channel, those it refunds; None, or no entry: all that are known.
     """
 
     topics: Topics
@@ -34,3 +35,4 @@ class Scope:
     gateways: Mapping[str, Gateway]
     clock: Clock
     meter: Meter
+    currencies: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
