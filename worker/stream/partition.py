@@ -353,9 +353,11 @@ class Partition:
 
     def _readings(self, *, last: bool) -> Iterator[tuple[str, Reading]]:
         for topic, reader in self.readers.items():
-            # After a clean end nothing beyond the position was ever sent: the successor need not doubt what it reads.
-            reach = reader.next_offset if last else reader.next_offset + self._scope.limits.reach_records
-            yield topic, Reading(reader.position, reach if last else max(reader.reach, reach))
+            # After a clean end nothing that was not read was sent, but for what a predecessor may have sent: an
+            # opening can end before it has come to those records.
+            clean = max(reader.next_offset, reader.inherited)
+            ahead = max(reader.next_offset + self._scope.limits.reach_records, reader.reach)
+            yield topic, Reading(reader.position, clean if last else ahead)
 
     def _forget_journaled(self) -> None:
         while self._fresh and self._fresh[0].journaled:
