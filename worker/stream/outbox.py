@@ -28,14 +28,15 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._records) + sum(map(len, self._held_back.values()))
 
-    def add(self, record: Outgoing) -> None:
-        """In the next transaction. Raises RecordTooLarge."""
-        if record.size > self._size_max:
-            raise RecordTooLarge(
-                f"a record for {record.topic} has {record.size} bytes; at most {self._size_max} are allowed "
-                "(stream.record_size_max, which must not be above the topics' max.message.bytes)"
-            )
-        self._records.append(record)
+    def add(self, *records: Outgoing) -> None:
+        """In the next transaction, all of them or, raising RecordTooLarge, none."""
+        for record in records:
+            if record.size > self._size_max:
+                raise RecordTooLarge(
+                    f"a record for {record.topic} has {record.size} bytes; at most {self._size_max} are allowed "
+                    "(stream.record_size_max, which must not be above the topics' max.message.bytes)"
+                )
+        self._records.extend(records)
 
     def hold_back(self, topic: str, offset: int, record: Outgoing) -> None:
         """In the transaction whose position passes `offset` of `topic`."""
@@ -48,7 +49,6 @@ class Outbox:
             position = readers[topic].position
             while held and held[0][0] < position:
                 self.add(heapq.heappop(held)[2])
-        for record in more:
-            self.add(record)
+        self.add(*more)
         taken, self._records = self._records, []
         return tuple(taken)

@@ -235,8 +235,7 @@ class Partition:
         scope, entry = self._scope, refund.entry
         event = outcome_event(entry, outcome, now, scope.source, self._key(refund))
         final = final_entry(entry, event, now)
-        self._outbox.add(writing.result(scope, event))
-        self._outbox.add(writing.ledger(scope, self.number, final))
+        self._outbox.add(writing.result(scope, event), writing.ledger(scope, self.number, final))
         self._finals.put(entry.refund_request_id, Final(refund.digest, final if scope.resend else None))
         self._release(refund)
         self._dirty.pop(entry.refund_request_id, None)
