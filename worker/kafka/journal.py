@@ -162,7 +162,7 @@ class KafkaJournal:
         sent: Awaitable[Any]
         if record.key is not None or record.value is not None:
             sent = await self._producer.send(
-                record.topic, record.value, record.key, record.partition, headers=headers
+                record.topic, record.value, record.key, record.partition, record.timestamp_ms, headers=headers
             )
             return sent
         # A dead letter without key and value: other clients write such records, aiokafka refuses to in `send`.

@@ -30,13 +30,17 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record to write. `partition` None: by the key, with Kafka's default partitioner. `value` None: a tombstone."""
+    """A record to write. `partition` None: by the key, with Kafka's default partitioner. `value` None: a tombstone.
+
+    `timestamp_ms`: Unix milliseconds, None for the moment of writing.
+    """
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
     partition: int | None = None
+    timestamp_ms: int | None = None
 
     @property
     def size(self) -> int:

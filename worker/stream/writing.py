@@ -55,9 +55,9 @@ def rejection(scope: Scope, record: Record, invalid: Invalid, refund_request_id:
 
 
 def forwarded(record: Record, home: int) -> Outgoing:
-    """A stray on its way home, marked so that it is not forwarded twice."""
+    """A stray on its way home, marked so that it is not forwarded twice, and as old as it is."""
     headers = (*record.headers, (HOP_HEADER, b"1"))
-    return Outgoing(record.topic, record.key, record.value, headers, partition=home)
+    return Outgoing(record.topic, record.key, record.value, headers, home, record.timestamp_ms)
 
 
 def origin(record: Record) -> Origin:
