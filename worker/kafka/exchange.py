@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from worker.kafka.connection import Unreachable, connection_options, reaching
 from worker.kafka.records import record_of
+from worker.kafka.topics import existing
 from worker.settings import Settings
 from worker.stream.ports import Outgoing
 
@@ -44,6 +45,11 @@ async def send(settings: Settings, record: Outgoing) -> str:
 @asynccontextmanager
 async def answers(settings: Settings) -> AsyncIterator[AsyncIterator[Answer]]:
     """The committed events of the results topic from now on, endlessly. Raises Unreachable."""
+    # The client would ask for a topic that is not there until its time is up, and fill the log with it.
+    missing = {settings.topics.commands, settings.topics.results} - await existing(settings.kafka)
+    if missing:
+        text = f"these topics do not exist: {', '.join(sorted(missing))}"
+        raise Unreachable(f"{text}; make them with: python -m worker topics create")
     consumer = AIOKafkaConsumer(
         settings.topics.results,
         **connection_options(settings.kafka),
@@ -54,9 +60,6 @@ async def answers(settings: Settings) -> AsyncIterator[AsyncIterator[Answer]]:
     try:
         async with reaching(settings.kafka):
             await consumer.start()
-            if not consumer.assignment():
-                text = f"topic {settings.topics.results} does not exist; make it with"
-                raise Unreachable(f"{text}: python -m worker topics create")
             await consumer.seek_to_end()
             # The position is fetched lazily: without it, "the end" would be wherever the first poll finds it.
             for part in consumer.assignment():

@@ -146,6 +146,12 @@ async def verify(settings: Settings) -> tuple[Difference, ...]:
     return (*missing, *different)
 
 
+async def existing(kafka: KafkaSettings) -> frozenset[str]:
+    """The names of all topics that this user may see. Raises Unreachable."""
+    async with admin(kafka) as client:
+        return frozenset(await client.list_topics())
+
+
 def compare(
     plan: Plan, partitions: Iterable[Mapping[str, Any]], configs: Mapping[str, str], server: str
 ) -> Iterator[Difference]:

@@ -4,6 +4,7 @@ log.warning("a refund is parked", extra={"refundRequestId": id, "reason": reason
 """
 
 import logging
+import math
 import os
 import traceback
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ class Repeats(logging.Filter):
         if record.name.startswith("worker"):
             return True
         key = (record.name, record.levelno, str(record.msg))
-        last, left_out = self._seen.get(key, (0.0, 0))
+        last, left_out = self._seen.get(key, (-math.inf, 0))
         if record.created - last < REPEAT_AFTER_S:
             self._seen[key] = (last, left_out + 1)
             return False

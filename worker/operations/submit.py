@@ -24,7 +24,7 @@ from worker.stream.ports import Outgoing
 from worker.stream.routing import routing_value
 
 SOURCE: Final = "/alipay-refund-worker/submit"
-_DECIMAL: Final = re.compile(r"\d{1,16}(\.\d{1,4})?")
+_DECIMAL: Final = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?")
 
 
 class Exit(IntEnum):

@@ -86,7 +86,7 @@ class TopicSettings(Section):
     ledger: Name = Field("refund.ledger", description="the worker's own compacted topic")
     dead_letters: Name = Field(
         default_factory=lambda data: f"{data.get('commands', 'refund.commands')}.dlt",
-        description="the topic for records that are no commands; by default <commands>.dlt",
+        description="the topic for records that are no commands; by default the commands' with .dlt",
     )
     signals: Name = Field("refund.signals", description="the topic for operators' signals")
     control: Name = Field("refund.control", description="the compacted topic for halt and resume")

@@ -1,0 +1,102 @@
+"""The command line as its users meet it: exit codes, and what goes where."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.settings.files import written
+from worker.cli import worker
+
+REPOSITORY = Path(__file__).parents[1]
+CLEAN: dict[str, str | None] = {"WORKER_CONFIG": None, "KAFKA_BOOTSTRAP_SERVERS": None}
+"""Variables that whoever runs the tests may have set."""
+
+
+def run(*arguments: object, **environ: str) -> Result:
+    return CliRunner(env={**CLEAN, **environ}).invoke(worker, [str(part) for part in arguments])
+
+
+def run_program(arguments: Sequence[object], folder: Path) -> subprocess.CompletedProcess[str]:
+    """As a process of its own: for what happens outside the commands."""
+    command = [sys.executable, "-m", "worker", *map(str, arguments)]
+    environ = {name: value for name, value in os.environ.items() if name not in CLEAN}
+    environ["PYTHONPATH"] = str(REPOSITORY)
+    return subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("command", sorted(worker.commands))
+def test_every_command_explains_itself(command: str) -> None:
+    result = run(command, "--help")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_wrong_settings_end_with_2_and_every_problem_on_standard_error(tmp_path: Path) -> None:
+    file = written(tmp_path, "deadline_s = 0\nrefund = 1\n")
+    ended = run_program(["topics", "create", "--config", file], tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert len(ended.stderr.splitlines()) == 2
+    assert all(line.startswith("worker.toml: channels.local.") for line in ended.stderr.splitlines())
+
+
+def test_an_unreachable_kafka_ends_with_5_and_one_sentence(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    file.write_text(file.read_text().replace("127.0.0.1:9092", "127.0.0.1:9"))
+    ended = run_program(["topics", "create", "--config", file], tmp_path)
+    assert (ended.returncode, ended.stdout) == (5, "")
+    assert "check that it runs" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_check_without_settings_says_all_that_is_wrong_with_cures(tmp_path: Path) -> None:
+    result = run("check", "--json", "--config", written(tmp_path, "refund = 1\n"))
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["ok"]) == (1, False)
+    assert [finding["cure"] for finding in answer["findings"]] == ["did you mean refunds?"]
+
+
+def test_check_with_nothing_to_reach_ends_with_1(tmp_path: Path) -> None:
+    environ = {
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+        "WORKER_CHANNELS__LOCAL__BASE_URL": "http://127.0.0.1:9",
+    }
+    result = run("check", "--config", written(tmp_path), **environ)
+    assert result.exit_code == 1
+    assert "not ready; see above" in result.stdout
+    assert "limits.open_max 100000" in result.stdout
+
+
+def test_a_submit_that_would_be_rejected_is_wrong_usage(tmp_path: Path) -> None:
+    asked = ["--channel", "local", "--payment", "2024", "--amount", "1.234", "--currency", "USD"]
+    result = run("submit", *asked, "--config", written(tmp_path))
+    assert result.exit_code == 2
+    assert "at most 2 decimals" in result.stderr
+    assert result.stdout == ""
+
+
+def test_new_keys_print_only_what_to_upload(tmp_path: Path) -> None:
+    result = run("keys", "new", "--folder", tmp_path / "keys")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 1
+    assert run("keys", "new", "--folder", tmp_path / "keys").exit_code == 1
+
+
+@pytest.mark.parametrize("rule", ["{", '{"mode": "nothing"}', "[]"])
+def test_a_rule_that_the_simulator_does_not_know_is_wrong_usage(tmp_path: Path, rule: str) -> None:
+    run("keys", "new", "--folder", tmp_path)
+    result = run("simulate-alipay", "--port", 0, "--folder", tmp_path, "--rule", rule)
+    assert result.exit_code == 2
+    assert "--rule" in result.stderr
+
+
+def test_the_simulator_says_how_to_get_a_key(tmp_path: Path) -> None:
+    result = run("simulate-alipay", "--folder", tmp_path)
+    assert result.exit_code == 1
+    assert "python -m worker keys new" in result.stderr
