@@ -77,9 +77,12 @@ class Intake:
     limits: CommandLimits
 
     def judge(
-        self, record: Record, known: Callable[[str], Known | None], now: float
+        self, record: Record, known: Callable[[str], Known | None], now: float, *, possibly_sent: bool = False
     ) -> New | Repeat | Stray | Refused:
-        """`known` looks an id up among in flight, closing, open and final refunds. `now`: Unix seconds."""
+        """`known` looks an id up among in flight, closing, open and final refunds. `now`: Unix seconds.
+
+        `possibly_sent`: a predecessor may have called for this record, so its refund has to be asked about at any age.
+        """
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp_ms)
         command = read_command(record.value, record.headers, origin, self.limits)
         if isinstance(command, Invalid):
@@ -90,7 +93,7 @@ class Intake:
         digest = command.digest()
         if earlier := known(command.refund_request_id):
             return _repeat(command, digest, earlier, origin)
-        if now - record.timestamp_ms / 1000 > self.age_max_s:
+        if not possibly_sent and now - record.timestamp_ms / 1000 > self.age_max_s:
             return self._too_old(command)
         return New(command, digest)
 

@@ -116,13 +116,14 @@ class Partition:
         if self.braked or record.offset < reader.next_offset:
             return
         reader.read(record.offset)
-        judged = self._intake.judge(record, self._known, now)
+        possibly_sent = record.offset < reader.inherited
+        judged = self._intake.judge(record, self._known, now, possibly_sent=possibly_sent)
         self._scope.meter.consumed(judged.disposition)
         self._brake.saw(bad=isinstance(judged, Refused))
         self.braked = self._brake.tripped
         match judged:
             case New():
-                self._open(record, judged, now, mono)
+                self._open(record, judged, now, mono, possibly_sent=possibly_sent)
             case Repeat():
                 self._repeat(record, judged)
             case Stray(home=home):
@@ -139,10 +140,10 @@ class Partition:
             return Known(final.digest, final=final.entry)
         return Known(None) if refund_request_id in self._opaque else None
 
-    def _open(self, record: Record, new: New, now: float, mono: float) -> None:
+    def _open(self, record: Record, new: New, now: float, mono: float, *, possibly_sent: bool) -> None:
         gateway = self._scope.gateways[new.command.channel]
         attempt = Attempt(new.command)
-        if record.offset < self.readers[record.topic].inherited:
+        if possibly_sent:
             attempt = inherited(attempt, now, gateway.terms.quiet_s, record.timestamp_ms / 1000)
         entry = OpenEntry(
             attempt, gateway.pin(new.command), writing.origin(record), accepted_at=now, next_at=now
