@@ -227,6 +227,12 @@ class Bench:
         return self.partition.answered(refund, attempt, reply, self.clock.now(), seconds, overtaken=overtaken)
 
 
+def reopened(first: Bench) -> Bench:
+    """A successor, with what the first one's last transaction said."""
+    batch = first.commit(last=True)
+    return Bench(replace(first.scope, clock=first.clock), batch.head, batch.open.values())
+
+
 def ids_at(partition: int, partitions: int, prefix: str = "refund") -> Iterable[str]:
     """Ids without end whose home is `partition`."""
     number = 0
