@@ -78,8 +78,8 @@ async def test_a_rejection_of_this_command_is_an_answer(settings: Settings) -> N
     assert answer.type == REJECTED
 
 
-async def test_what_was_not_committed_is_no_answer(settings: Settings) -> None:
-    async with answers(settings) as events:
+async def test_what_was_not_committed_is_no_answer(real_kafka: Broker, settings: Settings) -> None:
+    async with asyncio.timeout(WAIT_S), answers(settings) as events:
         await write(settings, {"ce_type": SUCCEEDED, "ce_id": "aborted"}, committed=False)
         await write(settings, {"ce_type": SUCCEEDED, "ce_id": "committed"})
         assert (await anext(events)).id == "committed"
