@@ -189,19 +189,15 @@ def submit(config: Path | None, *, as_json: bool, wait_s: float, payment: str, *
     except submission.NotSubmitted as error:
         raise click.UsageError(str(error)) from None
     terminal.say(f"refundRequestId {submitted.refund_request_id}")
-    with terminal.err.status("submitting …") as status:
-
-        def told(step: str) -> None:
-            terminal.say(step)
-            status.update(step)
-
-        answer = asyncio.run(submission.submit(settings, submitted, wait_s, told))
+    with terminal.err.status("waiting …"):
+        answer = asyncio.run(submission.submit(settings, submitted, wait_s, terminal.say))
     ended = submission.exit_of(answer)
     if as_json:
         result = {"refundRequestId": submitted.refund_request_id, "type": None, "data": None}
         terminal.show_json(result if answer is None else result | {"type": answer.type, "data": answer.data})
     elif answer is not None:
-        terminal.show(f"{answer.type} {json.dumps(answer.data, ensure_ascii=False)}")
+        terminal.show(answer.type, "bold")
+        terminal.show_fields(answer.data)
     elif wait_s > 0:
         terminal.say(f"no outcome within {wait_s:g} s; it will be on {settings.topics.results}", "yellow")
     sys.exit(ended if wait_s > 0 else Exit.SUCCEEDED)
@@ -271,7 +267,10 @@ def resume_partition(config: Path | None, number: int) -> None:
 
     settings = load(config, os.environ)
     _log(settings)
-    sys.exit(asyncio.run(wiring.resume_partition(settings, number)))
+    code = asyncio.run(wiring.resume_partition(settings, number))
+    if code == 0:
+        terminal.say(f"partition {number} is read on from where it stopped")
+    sys.exit(code)
 
 
 def _log(settings: Settings) -> None:

@@ -34,3 +34,13 @@ def test_the_effective_limits_and_terms_are_shown(tmp_path: Path, capsys: pytest
     assert "limits.open_max 100000" in lines
     assert "terms of local.quiet_s 75" in lines
     assert "terms of local.backoff_cap_s 900" in lines
+
+
+def test_an_answer_is_shown_without_the_providers_words(capsys: pytest.CaptureFixture[str]) -> None:
+    amount = {"currency": "USD", "value": "1234"}
+    terminal.show_fields({"refundRequestId": "r-1", "refundAmount": amount, "provider": {"result": {}}})
+    assert capsys.readouterr().out.splitlines() == [
+        "  refundRequestId r-1",
+        "  refundAmount.currency USD",
+        "  refundAmount.value 1234",
+    ]

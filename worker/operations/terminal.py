@@ -69,9 +69,15 @@ def show_effective(settings: Settings) -> None:
                 show(f"{title}.{name} {value}")
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+def show_fields(data: Mapping[str, Any]) -> None:
+    """An event's data for people: `name value` lines, without the provider's own words."""
+    for name, value in _flat({name: value for name, value in data.items() if name != "provider"}, joint="."):
+        show(f"  {name} {value}")
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "", joint: str = "_") -> Iterable[tuple[str, str]]:
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}_")
+            yield from _flat(value, f"{prefix}{name}{joint}", joint)
         else:
             yield f"{prefix}{name}", f"{value:.12g}" if isinstance(value, float) else str(value)
