@@ -7,7 +7,7 @@ lost still occupies its payment until it has ended.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -50,6 +50,10 @@ class Owner(Protocol):
 
     def defer(self, call: "Call") -> None:
         """Not cleared: offer the call again after the next commit."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """A fault of ours: what the opening has in memory is not to be trusted, so it ends without another commit."""
         ...
 
 
@@ -125,31 +129,39 @@ class Dispatcher:
             return
         self._lanes[call.refund.payment] = deque()
         line.runnable.append(call)
-        self._pump(line)
+        self._pump()
 
-    def _pump(self, line: Line) -> None:
+    def _pump(self) -> None:
+        # A call that may not start passes its payment on, perhaps to a line that was looked at before.
+        while any(self._start_or_pass_on(line) for line in self._lines.values()):
+            pass
+        if not self._room.is_set() and self.runnable < self._limits.runnable_max:
+            self._room.set()
+
+    def _start_or_pass_on(self, line: Line) -> bool:
+        """Start what the line has room for; whether some payment was passed on instead."""
+        passed_on = False
         while line.runnable and line.in_flight < self._limits.in_flight_max:
             call = line.runnable.popleft()
-            if not call.owner.live:
-                self._pass_on(call)
-            elif line.credential.halted and not call.probe:
-                self._pass_on(call)
-                self.offer(call)
-            elif not call.owner.cleared(call.refund):
-                self._pass_on(call)
-                call.owner.defer(call)
-            else:
+            halted = line.credential.halted and not call.probe
+            if call.owner.live and not halted and call.owner.cleared(call.refund):
                 line.in_flight += 1
                 task = asyncio.create_task(self._call(line, call))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-        if not self._room.is_set() and self.runnable < self._limits.runnable_max:
-            self._room.set()
+                continue
+            passed_on = True
+            self._pass_on(call)
+            if call.owner.live and halted:
+                self.offer(call)
+            elif call.owner.live:
+                call.owner.defer(call)
+        return passed_on
 
     async def _call(self, line: Line, call: Call) -> None:
-        attempt = call.owner.begin(call.refund)
-        sent_at = self._clock.monotonic()
         try:
+            attempt = call.owner.begin(call.refund)
+            sent_at = self._clock.monotonic()
             reply = await self._ask(line, call, attempt)
             seconds = self._clock.monotonic() - sent_at
             if isinstance(reply, NotStarted):
@@ -157,9 +169,13 @@ class Dispatcher:
                     call.owner.defer(call)
             else:
                 self._answer(line, call, attempt, reply, sent_at, seconds)
+        except Exception as error:
+            log.exception("an answer could not be applied")
+            call.owner.failed(error)
         finally:
             line.in_flight -= 1
             asyncio.get_running_loop().call_later(self._limits.payment_spacing_s, self._free, call)
+            self._pump()
 
     async def _ask(self, line: Line, call: Call, attempt: Attempt) -> Reply | NotStarted:
         def may_start() -> bool:
@@ -202,13 +218,19 @@ class Dispatcher:
 
     def _believe(self, credential: Credential, mono: float) -> None:
         for call in credential.believable(mono):
+            self._tell(call, call.owner.believe)
+
+    def _tell(self, call: Call, told: Callable[[Refund], None]) -> None:
+        try:
             if call.owner.live:
-                call.owner.believe(call.refund)
+                told(call.refund)
+        except Exception as error:
+            log.exception("a held decline could not be settled")
+            call.owner.failed(error)
 
     def _free(self, call: Call) -> None:
         self._pass_on(call)
-        for line in self._lines.values():
-            self._pump(line)
+        self._pump()
 
     def _pass_on(self, call: Call) -> None:
         """The payment is free: the next of its lane becomes runnable."""
@@ -228,7 +250,7 @@ class Dispatcher:
             for line in self._lines.values():
                 self._believe(line.credential, mono)
                 for call in line.credential.overdue(mono, line.gateway.terms.age_max_s):
-                    call.owner.doubt(call.refund)
+                    self._tell(call, call.owner.doubt)
                 if line.credential.probe(mono):
                     self._probe(line)
 
@@ -250,8 +272,7 @@ class Dispatcher:
         """The opening has ended. Its calls under way go on, and hold their payments, until they end."""
         for line in self._lines.values():
             line.credential.forget(owner)
-        for line in self._lines.values():
-            self._pump(line)
+        self._pump()
 
     async def drain(self, wait_s: float) -> None:
         """Wait for the calls under way, at most `wait_s`; what is left is cancelled and its refunds stay in doubt."""

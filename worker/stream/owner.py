@@ -35,6 +35,7 @@ class Owner:
         self._idle.set()
         self._wake = asyncio.Event()
         self._closing = False
+        self._fault: Exception | None = None
         self._until = 0.0
         self._pending_since: float | None = None
         self._committed_mono = opened.mono
@@ -96,6 +97,12 @@ class Owner:
         self._deferred.append(call)
         self._wake.set()
 
+    def failed(self, error: Exception) -> None:
+        """Nothing of this opening's memory is committed any more; `run` or `finish` raises the error."""
+        self._fault = self._fault or error
+        self.live = False
+        self._wake.set()
+
     def _ended(self, refund: Refund) -> None:
         self._under_way.discard(id(refund))
         if not self._under_way:
@@ -106,15 +113,20 @@ class Owner:
     def accept(self, records: Sequence[Record]) -> None:
         """Take records over, in offset order."""
         now, mono = self._scope.clock.now(), self._scope.clock.monotonic()
-        for record in records:
-            self.partition.accept(record, now, mono)
-        self._offer()
+        try:
+            for record in records:
+                self.partition.accept(record, now, mono)
+            self._offer()
+        except Exception as error:
+            log.exception("records could not be accepted", extra={"partition": self.partition.number})
+            self.failed(error)
         self._wake.set()
 
     async def run(self) -> None:
         """Work until `close` is called. Raises Fenced or InDoubt when a transaction failed."""
         while not self._closing:
             await self._pause()
+            self._still_sound()
             self.partition.tick(self._scope.clock.now())
             self._offer()
             if self._commit_due():
@@ -135,6 +147,7 @@ class Owner:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(self._until - floor_s - clock.monotonic(), 0)):
                 await self._idle.wait()
+        self._still_sound()
         await self._journal.commit(self.partition.batch(clock.monotonic(), last=True))
 
     async def abandon(self) -> None:
@@ -145,6 +158,10 @@ class Owner:
         await self._journal.close()
 
     # The loop.
+
+    def _still_sound(self) -> None:
+        if self._fault is not None:
+            raise self._fault
 
     def _offer(self) -> None:
         while self.partition.due:
