@@ -1,0 +1,80 @@
+"""The opened partition as the dispatcher sees it, without a journal behind it."""
+
+from collections import deque
+from dataclasses import replace
+
+from tests.stream.fake_gateway import FakeGateway
+from tests.stream.stage import HandClock, entry
+from worker.refunds.attempt import Attempt, sent
+from worker.refunds.entry import Pin, State
+from worker.refunds.policy import decide
+from worker.refunds.reply import Reply
+from worker.refunds.verdict import Verdict
+from worker.stream.dispatch import Call
+from worker.stream.ports import Clock
+from worker.stream.refund import Refund
+
+
+class FakeOwner:
+    """Remembers what it was told. `may_call`: whether calls are cleared. `trouble`: what applying an answer raises."""
+
+    def __init__(self, gateway: FakeGateway, clock: Clock | None = None) -> None:
+        self.live = True
+        self.may_call = True
+        self.gateway = gateway
+        self.clock = clock or HandClock()
+        self.began: list[str] = []
+        self.replies: list[tuple[str, Reply]] = []
+        self.verdicts: list[Verdict] = []
+        self.believed: list[str] = []
+        self.doubted: list[str] = []
+        self.marks: list[tuple[str, State]] = []
+        self.deferred: deque[Call] = deque()
+        self.faults: list[Exception] = []
+        self.trouble: Exception | None = None
+
+    def cleared(self, refund: Refund) -> bool:
+        return self.may_call
+
+    def begin(self, refund: Refund) -> Attempt:
+        self.began.append(refund.entry.refund_request_id)
+        return sent(refund.entry.attempt, self.clock.now(), 75.0)
+
+    def answered(
+        self, refund: Refund, attempt: Attempt, reply: Reply, seconds: float, *, overtaken: bool
+    ) -> Verdict:
+        if self.trouble is not None:
+            raise self.trouble
+        self.replies.append((refund.entry.refund_request_id, reply))
+        verdict = decide(attempt, reply, self.gateway.terms, self.clock.now(), overtaken=overtaken)
+        self.verdicts.append(verdict)
+        return verdict
+
+    def believe(self, refund: Refund) -> None:
+        self.believed.append(refund.entry.refund_request_id)
+
+    def doubt(self, refund: Refund) -> None:
+        self.doubted.append(refund.entry.refund_request_id)
+
+    def mark(self, refund: Refund, state: State) -> None:
+        self.marks.append((refund.entry.refund_request_id, state))
+
+    def failed(self, error: Exception) -> None:
+        self.faults.append(error)
+
+    def defer(self, call: Call) -> None:
+        self.deferred.append(call)
+
+    @property
+    def answers(self) -> list[str]:
+        """The refunds whose answers came home, in order."""
+        return [refund_request_id for refund_request_id, _ in self.replies]
+
+    def call(self, refund_request_id: str, payment: str = "", channel: str = "") -> Call:
+        """A due call; on a payment of its own unless one is given."""
+        found = entry(refund_request_id)
+        command = replace(found.attempt.command, payment_id=payment or f"pay-of-{refund_request_id}")
+        gateway = self.gateway
+        pin = Pin(channel or gateway.name, gateway.account, gateway.environment, found.pin.body)
+        made = replace(found, attempt=Attempt(command), pin=pin)
+        return Call(self, Refund(made, command.digest(), 0.0))
