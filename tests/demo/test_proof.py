@@ -362,7 +362,9 @@ def test_the_simulators_answers_become_a_view() -> None:
             "refunds": {
                 "a": {
                     "refundStatus": "SUCCESS",
-                    "movements": [{"paymentId": "p", "refundAmount": {"currency": "USD", "value": "100"}}],
+                    "movements": [
+                        {"at": 1.5, "paymentId": "p", "refundAmount": {"currency": "USD", "value": "100"}}
+                    ],
                 }
             },
         },
@@ -384,4 +386,5 @@ def test_the_simulators_answers_become_a_view() -> None:
         {"a": Treated("SUCCESS", (once,), ("{}",), (once,), 2, 1), "b": Treated(refund_calls=1)},
         {"USD": 100},
         {"p": 1},
+        {"a": 1.5},
     )

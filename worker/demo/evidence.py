@@ -64,11 +64,15 @@ class Treated:
 
 @dataclass(frozen=True, slots=True)
 class AlipayView:
-    """The other side's books. `moved`: minor units by currency. `together`: most calls at once, by payment."""
+    """The other side's books. `moved`: minor units by currency. `together`: most calls at once, by payment.
+
+    `moved_at`: Unix seconds at which the money of a provider id first moved.
+    """
 
     refunds: Mapping[str, Treated] = field(default_factory=dict)
     moved: Mapping[str, int] = field(default_factory=dict)
     together: Mapping[str, int] = field(default_factory=dict)
+    moved_at: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +217,11 @@ def alipay_view(books: Mapping[str, Any], calls: Mapping[str, Any]) -> AlipayVie
         refunds={key: _treated(known.get(key, {}), seen.get(key, {})) for key in {*known, *seen}},
         moved={currency: int(value) for currency, value in books["totals"]["moved"].items()},
         together={payment: most["in_flight_max"] for payment, most in calls["payments"].items()},
+        moved_at={
+            key: float(refund["movements"][0]["at"])
+            for key, refund in known.items()
+            if refund.get("movements")
+        },
     )
 
 

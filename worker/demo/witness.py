@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from worker.demo.evidence import AlipayView, Evidence, alipay_view
 from worker.kafka.connection import connection_options
@@ -80,8 +81,8 @@ class Witness:
     async def look(self, within_s: float = WITHIN_S) -> Evidence:
         """Everything that is committed now, in the order that `Evidence` asks for. Raises NotReached."""
         settings, topics = self._settings, self._settings.topics
-        committed = await self._offsets()
         async with _deadline(within_s, self):
+            committed = await self._offsets()
             await self._read_on([topics.ledger])
             await self._read_on([topics.results, topics.dead_letters, topics.commands])
         return Evidence(
@@ -99,8 +100,14 @@ class Witness:
     async def _offsets(self) -> dict[int, int]:
         topic = self._settings.topics.commands
         parts = [TopicPartition(topic, number) for number in range(self._partitions)]
-        found = await self._admin.list_consumer_group_offsets(self._settings.kafka.group_id, partitions=parts)
-        return {part.partition: max(found[part].offset, 0) for part in parts if part in found}
+        group = self._settings.kafka.group_id
+        while True:
+            try:
+                found = await self._admin.list_consumer_group_offsets(group, partitions=parts)
+                return {part.partition: max(found[part].offset, 0) for part in parts if part in found}
+            except GroupCoordinatorNotAvailableError:
+                # A new cluster makes its offsets topic when it is first asked about.
+                await asyncio.sleep(WAIT_MS / 1000)
 
     async def _read_on(self, topics: Collection[str]) -> None:
         """Up to the high watermarks as they are now; the last stable offset would hide an open transaction."""
