@@ -35,6 +35,7 @@ class KafkaSource:
         self._resumed: set[int] = set()
         self._heartbeat = (clock.monotonic(), clock.now())
         self._consumer: AIOKafkaConsumer | None = None
+        self._polling = asyncio.Lock()
         self._assigned: Assigned | None = None
         self._revoked: Revoked | None = None
 
@@ -76,7 +77,8 @@ class KafkaSource:
     async def poll(self, records_max: int, wait_s: float) -> Sequence[Record]:
         """Records of resumed partitions. Raises InputLost when records that were not read yet are gone."""
         try:
-            batches = await self._joined.getmany(timeout_ms=round(wait_s * 1000), max_records=records_max)
+            async with self._polling:
+                batches = await self._joined.getmany(timeout_ms=round(wait_s * 1000), max_records=records_max)
         except NoOffsetForPartitionError:
             # Of a partition that is not open yet: its position is set when it is.
             return []
@@ -144,8 +146,12 @@ class KafkaSource:
         """Leave the group and join it anew."""
         old = self._joined
         await self.revoked(old.assignment())
-        await _stop(old)
-        await self._join()
+        # A consumer that is being stopped must not be polled, nor one that has not started.
+        async with self._polling:
+            given_meanwhile = old.assignment()
+            await _stop(old)
+            await self.revoked(given_meanwhile)
+            await self._join()
 
     async def stop(self) -> None:
         """Leave the group. What is assigned must have been closed before: no listener is called any more."""

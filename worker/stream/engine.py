@@ -41,10 +41,12 @@ class Engine:
     async def run(self) -> None:
         """Work until `stop`. Raises WrongLedger, InputLost or a fault of ours; nothing is lost by it."""
         ticking = asyncio.create_task(self._dispatcher.run())
+        ticking.add_done_callback(self._ticked_out)
         try:
-            await self._source.start(self._assigned, self._revoked)
+            await self._unless_stopped(self._source.start(self._assigned, self._revoked))
             await self._poll()
         finally:
+            self._stop.set()
             until = self._scope.clock.monotonic() + self._scope.limits.drain_s
             await self._close(list(self._serving), until)
             await self._dispatcher.drain(until - self._scope.clock.monotonic())
@@ -59,9 +61,27 @@ class Engine:
             has_room = await self._dispatcher.room(limits.poll_wait_s)
             if not has_room and clock.monotonic() - self._polled_mono < POLL_AT_LEAST_EVERY_S:
                 continue
-            records = await self._source.poll(limits.poll_records_max, limits.poll_wait_s)
+            # A poll does not end while the group is being rearranged, however short its wait.
+            polling = self._source.poll(limits.poll_records_max, limits.poll_wait_s)
+            records = await self._unless_stopped(polling)
             self._polled_mono = clock.monotonic()
-            self._feed(records)
+            self._feed(records or ())
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, Result]) -> Result | None:
+        """The work's result; None if `stop` was called first."""
+        working, stopping = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            for task in (working, stopping):
+                task.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
+
+    def _ticked_out(self, ticking: asyncio.Task[None]) -> None:
+        if not ticking.cancelled() and (error := ticking.exception()) is not None:
+            self._fatal = self._fatal or error
+            self._stop.set()
 
     def _feed(self, records: Sequence[Record]) -> None:
         parts: dict[int, list[Record]] = {}
@@ -205,7 +225,16 @@ class Engine:
             await asyncio.sleep(limits.opening_retry_s / 4)
 
     def _rejoin(self) -> None:
-        self._rejoining = asyncio.create_task(self._source.rejoin())
+        # A task of its own: it closes every partition, the one that asks for it too.
+        self._rejoining = asyncio.create_task(self._join_anew())
+
+    async def _join_anew(self) -> None:
+        try:
+            await self._source.rejoin()
+        except Exception as error:
+            log.critical("not joined anew: %r", error)
+            self._fatal = self._fatal or error
+            self._stop.set()
 
     # Health.
 
