@@ -1,6 +1,7 @@
 """Puts the parts together: settings in, a running worker out."""
 
 import asyncio
+import hashlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -9,6 +10,7 @@ from dataclasses import fields
 from functools import partial
 from typing import Final
 
+import orjson
 from aiokafka.errors import KafkaError
 
 from worker import __version__
@@ -17,6 +19,7 @@ from worker.clock import SystemClock
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.journal import KafkaJournals
 from worker.kafka.source import KafkaSource
+from worker.messages.command import COMMAND_VERSION
 from worker.operations.health import serving
 from worker.operations.loop_lag import LoopLag
 from worker.operations.metrics import Metrics
@@ -29,6 +32,7 @@ from worker.stream.scope import Scope, Topics
 
 log = logging.getLogger(__name__)
 STOPPED_BY: Final = (signal.SIGTERM, signal.SIGINT)
+BATCH_OVERHEAD: Final = 512  # bytes that a batch adds to its records, rounded up
 EXIT_OK: Final = 0
 EXIT_WRONG: Final = 1
 
@@ -49,7 +53,7 @@ async def gateways(settings: Settings, metrics: Metrics) -> AsyncIterator[Mappin
 def scope_of(settings: Settings, channels: Mapping[str, AmsGateway], metrics: Metrics) -> Scope:
     """What all partitions share."""
     stream, topics = settings.stream, settings.topics
-    limits = Limits(**{field.name: getattr(stream, field.name) for field in fields(Limits)})
+    limits = limits_of(settings)
     deadline_s = max(channel.deadline_s for channel in settings.channels.values())
     return Scope(
         topics=Topics(topics.commands, topics.results, topics.ledger, topics.dead_letters),
@@ -60,6 +64,8 @@ def scope_of(settings: Settings, channels: Mapping[str, AmsGateway], metrics: Me
         heartbeat_max_s=settings.kafka.session_timeout_s - deadline_s - limits.lease_margin_s,
         limits=limits,
         gateways=channels,
+        accounts={name: f"{one.client_id} {one.environment}" for name, one in settings.channels.items()},
+        reading=reading(settings),
         clock=SystemClock(),
         meter=metrics,
         currencies={
@@ -68,14 +74,29 @@ def scope_of(settings: Settings, channels: Mapping[str, AmsGateway], metrics: Me
     )
 
 
+def reading(settings: Settings) -> str:
+    """A fingerprint of what decides whether a record can be read: 16 hexadecimal digits."""
+    decides = [
+        COMMAND_VERSION,
+        settings.stream.command_size_max,
+        sorted((name, sorted(channel.currencies)) for name, channel in settings.channels.items()),
+    ]
+    return hashlib.sha256(orjson.dumps(decides)).hexdigest()[:16]
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The stream's limits, without what the settings add to them."""
+    return Limits(**{field.name: getattr(settings.stream, field.name) for field in fields(Limits)})
+
+
 def journals_of(settings: Settings) -> KafkaJournals:
     """The transactional writers."""
     return KafkaJournals(
         settings.kafka,
         settings.topics.ledger,
         settings.topics.commands,
-        commit_deadline_s=settings.stream.commit_deadline_s,
-        record_size_max=settings.stream.record_size_max,
+        limits=limits_of(settings),
+        batch_size_max=settings.topics.max_message_bytes - BATCH_OVERHEAD,
     )
 
 

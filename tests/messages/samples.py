@@ -87,7 +87,13 @@ PARKED: Final = OpenEntry(
     OPEN.attempt, OPEN.pin, ORIGIN, OPEN.accepted_at, OPEN.next_at, State.PARKED, 2, True, park=PARK
 )
 HEAD: Final = Head(
-    "0b7e3a52", "refunds", 12, 7, {"refund.commands": Reading(40, 90), "refund.signals": Reading(5, 5)}
+    "0b7e3a52",
+    "refunds",
+    12,
+    7,
+    {"refund.commands": Reading(40, 90), "refund.signals": Reading(5, 5)},
+    accounts={"global": "5J5YHH2Z4W2K00001 production"},
+    reading="9f86d081884c7d65",
 )
 
 

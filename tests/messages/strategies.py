@@ -83,6 +83,7 @@ def open_entries(draw: st.DrawFn) -> OpenEntry:
         draw(st.none() | park),
         draw(st.none() | OUTCOMES),
         tuple(draw(st.lists(PASTS, max_size=3))),
+        draw(st.booleans()),
     )
 
 
@@ -103,5 +104,8 @@ HEADS: Final = st.builds(
     WHOLE,
     st.dictionaries(TEXT, st.builds(Reading, WHOLE, WHOLE), max_size=2),
     TEXT,
+    TEXT,
+    st.booleans(),
+    st.dictionaries(TEXT, TEXT, max_size=2),
     TEXT,
 )

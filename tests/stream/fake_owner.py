@@ -1,7 +1,9 @@
 """The opened partition as the dispatcher sees it, without a journal behind it."""
 
+import asyncio
 from collections import deque
 from dataclasses import replace
+from typing import Final
 
 from tests.stream.fake_gateway import FakeGateway
 from tests.stream.stage import HandClock, entry
@@ -10,13 +12,19 @@ from worker.refunds.entry import Pin, State
 from worker.refunds.policy import decide
 from worker.refunds.reply import Reply
 from worker.refunds.verdict import Verdict
-from worker.stream.dispatch import Call
+from worker.stream.dispatch import Call, Dispatcher
 from worker.stream.ports import Clock
 from worker.stream.refund import Refund
 
+COMMIT_S: Final = 0.03
+
 
 class FakeOwner:
-    """Remembers what it was told. `may_call`: whether calls are cleared. `trouble`: what applying an answer raises."""
+    """Remembers what it was told.
+
+    `may_call`: whether calls are cleared. `trouble`: what applying an answer raises. `commits_to`: where deferred
+    calls are offered again a moment later; None: they stay in `deferred`.
+    """
 
     def __init__(self, gateway: FakeGateway, clock: Clock | None = None) -> None:
         self.live = True
@@ -30,6 +38,7 @@ class FakeOwner:
         self.doubted: list[str] = []
         self.marks: list[tuple[str, State]] = []
         self.deferred: deque[Call] = deque()
+        self.commits_to: Dispatcher | None = None
         self.faults: list[Exception] = []
         self.trouble: Exception | None = None
 
@@ -63,7 +72,10 @@ class FakeOwner:
         self.faults.append(error)
 
     def defer(self, call: Call) -> None:
-        self.deferred.append(call)
+        if self.commits_to is None:
+            self.deferred.append(call)
+        else:
+            asyncio.get_running_loop().call_later(COMMIT_S, self.commits_to.offer, call)
 
     @property
     def answers(self) -> list[str]:

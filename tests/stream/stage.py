@@ -22,6 +22,7 @@ from worker.stream.ports import Batch, Clock, Headers, Outgoing, Record
 from worker.stream.refund import Refund
 from worker.stream.routing import home
 from worker.stream.scope import Scope, Topics
+from worker.stream.takeover import takeover
 
 COMMANDS: Final = "refund.commands"
 RESULTS: Final = "refund.results"
@@ -30,6 +31,8 @@ LETTERS: Final = "refund.commands.dlt"
 TOPICS: Final = Topics(COMMANDS, RESULTS, LEDGER, LETTERS)
 GROUP: Final = "refund-worker"
 NOW: Final = EPOCH
+ACCOUNTS: Final = {"global": "5Y production"}
+READING: Final = "as these settings read"
 DECLINED: Final = Declined("REFUND_WINDOW_EXCEED", "too late")
 SUSPECT: Final = Declined("ORDER_NOT_EXIST", "no such payment", suspect=True)
 
@@ -76,6 +79,7 @@ def scope(
     **changes: Any,
 ) -> Scope:
     """`limits`: what differs from the defaults."""
+    of = {gateway.name: gateway for gateway in gateways or [FakeGateway()]}
     plain = Scope(
         topics=TOPICS,
         group=GROUP,
@@ -84,7 +88,9 @@ def scope(
         resend=False,
         heartbeat_max_s=25.0,
         limits=Limits(**(limits or {})),
-        gateways={gateway.name: gateway for gateway in gateways or [FakeGateway()]},
+        gateways=of,
+        accounts={name: f"{gateway.account} {gateway.environment}" for name, gateway in of.items()},
+        reading=READING,
         clock=clock or HandClock(),
         meter=RecordingMeter(),
     )
@@ -93,7 +99,8 @@ def scope(
 
 def head(position: int = 0, reach: int = 0, partitions: int = 1, **changes: Any) -> Head:
     inputs = {COMMANDS: Reading(position, reach)}
-    return replace(Head("ledger-1", GROUP, partitions, 1, inputs), **changes)
+    plain = Head("ledger-1", GROUP, partitions, 1, inputs, accounts=ACCOUNTS, reading=READING)
+    return replace(plain, **changes)
 
 
 def entry(refund_request_id: str, offset: int = 0, accepted_at: float = NOW, **changes: Any) -> OpenEntry:
@@ -183,8 +190,9 @@ class Bench:
         reading = found.inputs[COMMANDS]
         self.reader = Reader(reading.position, reading.reach)
         self.finals = FinalsInMemory()
-        self.partition = Partition(0, found, {COMMANDS: self.reader}, self.finals, self.scope)
-        self.partition.restore(entries, opaque, expired, self.clock.now(), self.clock.monotonic())
+        left = takeover(found, self.clock.now(), self.scope)
+        self.partition = Partition(0, found, left, {COMMANDS: self.reader}, self.finals, self.scope)
+        self.partition.restore(entries, opaque, expired, self.clock.monotonic())
 
     @property
     def meter(self) -> RecordingMeter:

@@ -30,8 +30,10 @@ class Switchboard:
         )
         self.owner = self.another_owner()
 
-    def another_owner(self) -> FakeOwner:
-        return FakeOwner(self.gateway, self.clock)
+    def another_owner(self, *, commits: bool = False) -> FakeOwner:
+        owner = FakeOwner(self.gateway, self.clock)
+        owner.commits_to = self.dispatcher if commits else None
+        return owner
 
     def offer(self, *names: str, payment: str = "", owner: FakeOwner | None = None) -> None:
         of = owner or self.owner
@@ -306,6 +308,7 @@ async def test_what_only_waited_for_a_free_call_waits_for_the_credential_too() -
 @in_virtual_time
 async def test_the_probe_is_a_waiting_refund_and_its_success_sets_all_going() -> None:
     board = Switchboard(limits={"probe_after_s": 15})
+    board.owner = board.another_owner(commits=True)
     ticking = asyncio.create_task(board.dispatcher.run())
     board.gateway.script("a", MISCONFIGURED)
     board.offer("a")
@@ -315,14 +318,28 @@ async def test_the_probe_is_a_waiting_refund_and_its_success_sets_all_going() ->
     assert board.called == ["a"]
     await asyncio.sleep(2)
     assert board.called == ["a", "a", "b", "c"]
-    assert board.owner.marks[-2:] == [("b", State.WAITING), ("c", State.WAITING)]
+    assert board.owner.marks[-3:] == [(name, State.WAITING) for name in ("a", "b", "c")]
     assert (board.meter.halts, board.gateway.resumptions) == ([True, False], 1)
+    ticking.cancel()
+
+
+@in_virtual_time
+async def test_leaving_a_halt_takes_a_commit_before_the_call() -> None:
+    """The ledger says of a halted refund that nobody is calling for it."""
+    board = Switchboard(limits={"probe_after_s": 15})
+    ticking = asyncio.create_task(board.dispatcher.run())
+    board.gateway.script("a", MISCONFIGURED)
+    board.offer("a")
+    await asyncio.sleep(60)
+    assert board.called == ["a"]
+    assert [call.refund.entry.refund_request_id for call in board.owner.deferred] == ["a"]
     ticking.cancel()
 
 
 @in_virtual_time
 async def test_only_the_probe_is_called_while_the_halt_goes_on() -> None:
     board = Switchboard(limits={"probe_after_s": 10, "probe_interval_max_s": 10})
+    board.owner = board.another_owner(commits=True)
     ticking = asyncio.create_task(board.dispatcher.run())
     board.gateway.script("a", *[MISCONFIGURED] * 4)
     board.gateway.script("b", *[MISCONFIGURED] * 4)
@@ -338,12 +355,11 @@ async def test_only_the_probe_is_called_while_the_halt_goes_on() -> None:
 @in_virtual_time
 async def test_a_probe_that_may_not_start_is_tried_again() -> None:
     board = Switchboard(limits={"probe_after_s": 15})
+    board.owner = board.another_owner(commits=True)
     ticking = asyncio.create_task(board.dispatcher.run())
     board.gateway.script("a", MISCONFIGURED, NotStarted(), SUCCEEDED)
     board.offer("a")
     await asyncio.sleep(16)
-    board.dispatcher.offer(board.owner.deferred.popleft())
-    await settle()
     assert board.owner.answers == ["a", "a"]
     assert board.meter.halts == [True, False]
     ticking.cancel()
@@ -352,8 +368,9 @@ async def test_a_probe_that_may_not_start_is_tried_again() -> None:
 @in_virtual_time
 async def test_a_probe_of_a_lost_partition_is_replaced() -> None:
     board = Switchboard(limits={"probe_after_s": 15})
+    board.owner = board.another_owner(commits=True)
     ticking = asyncio.create_task(board.dispatcher.run())
-    lost = board.another_owner()
+    lost = board.another_owner(commits=True)
     board.gateway.script("a", MISCONFIGURED)
     board.offer("a", owner=lost)
     await settle()

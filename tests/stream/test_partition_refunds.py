@@ -1,7 +1,5 @@
 """A refund's way through a partition: what is known of it at its start, and what follows from each answer."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.stream.fake_gateway import FakeGateway
@@ -18,7 +16,6 @@ from tests.stream.stage import (
     scope,
     value,
 )
-from worker.refunds.attempt import Stage
 from worker.refunds.entry import Pin, State
 from worker.refunds.reply import Contradicted, Misconfigured, Pending, Reply, Unknown
 from worker.refunds.verdict import Halt, Hold, Outcome, Park, Wait
@@ -26,52 +23,12 @@ from worker.refunds.verdict import Halt, Hold, Outcome, Park, Wait
 TIMEOUT = Unknown("no answer within 10 s")
 
 
-# What may have been sent before.
+# What comes from the ledger.
 
 
-def test_a_record_at_or_above_the_inherited_reach_is_certainly_unsent() -> None:
-    bench = Bench(found=head(position=0, reach=1))
-    bench.accept(record(0, value("below")), record(1, value("at")))
-    assert bench.refund("below").entry.attempt.ambiguous
-    assert not bench.refund("at").entry.attempt.ambiguous
-
-
-def test_a_record_below_the_inherited_reach_counts_as_sent_since_it_was_written() -> None:
-    bench = Bench(found=head(position=0, reach=1))
-    bench.accept(record(0, value("below"), at=NOW - 40))
-    attempt = bench.refund("below").entry.attempt
-    assert attempt.first_sent_at == NOW - 40
-    assert attempt.quiet_at == NOW + bench.scope.gateways["global"].terms.quiet_s
-    assert attempt.stage is Stage.SUBMIT
-
-
-def test_a_record_below_the_reach_is_not_too_old_to_be_asked_about() -> None:
-    """Whether its refund was made is the very question: a dead letter would answer it with a guess."""
-    bench = Bench(scope(limits={"command_age_max_s": 100.0}), found=head(position=0, reach=1))
-    bench.accept(record(0, value("below"), at=NOW - 200), record(1, value("at"), at=NOW - 200))
-    assert list(bench.partition.refunds) == ["below"]
-    assert bench.meter.dispositions == {"new": 1, "invalid": 1}
-
-
-@pytest.mark.parametrize("state", [State.WAITING, State.HALTED, State.HELD, State.UNCONFIGURED])
-def test_every_open_refund_starts_ambiguous_and_waiting(state: State) -> None:
-    """What a predecessor sent after its last transaction died with it."""
-    first = Bench()
-    first.accept(record(0, value("a")))
-    verdict = first.answer("a", SUSPECT)
-    assert isinstance(verdict, Hold)
-    found = replace(entry("a", state=state), held=verdict.outcome if state is State.HELD else None)
-    bench = Bench(entries=[found])
-    taken = bench.refund("a").entry
-    assert (taken.state, taken.attempt.ambiguous, taken.held) == (State.WAITING, True, None)
-    assert bench.due() == ["a"]
-
-
-def test_a_decline_after_a_predecessors_possible_call_is_not_believed() -> None:
-    bench = Bench(entries=[entry("a")])
-    verdict = bench.answer("a", DECLINED)
-    assert isinstance(verdict, Wait)
-    assert verdict.attempt.stage is Stage.CONFIRM
+def test_open_refunds_come_back_in_the_order_of_their_input() -> None:
+    entries = [entry(name, offset=offset) for offset, name in ((7, "c"), (3, "a"), (5, "b"))]
+    assert Bench(found=head(closed=True), entries=entries).due() == ["a", "b", "c"]
 
 
 def test_a_refund_in_back_off_waits_on_in_the_next_opening() -> None:
@@ -81,11 +38,6 @@ def test_a_refund_in_back_off_waits_on_in_the_next_opening() -> None:
     assert bench.due() == []
     bench.clock.forward(1)
     assert bench.due() == ["a"]
-
-
-def test_open_refunds_come_back_in_the_order_of_their_input() -> None:
-    entries = [entry(name, offset=offset) for offset, name in ((7, "c"), (3, "a"), (5, "b"))]
-    assert Bench(entries=entries).due() == ["a", "b", "c"]
 
 
 def test_a_parked_refund_stays_parked() -> None:
@@ -120,6 +72,7 @@ def test_it_goes_on_once_its_account_is_configured_again() -> None:
     assert without.refund("a").entry.state is State.UNCONFIGURED
     batch = without.commit(last=True)
     bench = Bench(found=batch.head, entries=[without.refund("a").entry])
+    bench.clock.forward(60)
     assert bench.due() == ["a"]
 
 

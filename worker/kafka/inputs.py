@@ -8,8 +8,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from worker.kafka.connection import connection_options
+from worker.kafka.doubt import in_doubt_if_lost
 from worker.settings import KafkaSettings
-from worker.stream.ports import Bounds, WrongLedger
+from worker.stream.ports import Bounds, InDoubt, WrongLedger
 
 LOOKUP_S: Final = 20.0
 
@@ -41,17 +42,19 @@ class KafkaInputs:
             await self._admin.start()
 
     async def partitions(self) -> int:
-        """How many partitions each input topic and the ledger have. Raises WrongLedger if they differ."""
+        """How many partitions each input topic and the ledger have. Raises WrongLedger if they differ, InDoubt."""
         if self._admin is None:
             raise RuntimeError("start() comes first")
         names = [*self._topics, self._ledger_topic]
-        async with asyncio.timeout(LOOKUP_S):
-            described = await self._admin.describe_topics(names)
+        with in_doubt_if_lost():
+            async with asyncio.timeout(LOOKUP_S):
+                described = await self._admin.describe_topics(names)
         counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
-        if len(set(counts.values())) != 1 or not all(counts.values()):
+        if not all(counts.get(name) for name in names):
+            raise InDoubt(f"a topic is missing: {counts}; create it with: python -m worker topics create")
+        if len(set(counts.values())) != 1:
             raise WrongLedger(
-                f"the input topics and the ledger must exist with one partition count, but have {counts}; "
-                "create them with: python -m worker topics create"
+                f"the input topics and the ledger must have one partition count, but have {counts}"
             )
         return next(iter(counts.values()))
 
@@ -60,10 +63,11 @@ class KafkaInputs:
         if self._consumer is None:
             raise RuntimeError("start() comes first")
         parts = [TopicPartition(topic, partition) for topic in self._topics]
-        async with asyncio.timeout(LOOKUP_S):
-            begins = await self._consumer.beginning_offsets(parts)
-            ends = await self._consumer.end_offsets(parts)
-            committed = {part: await self._consumer.committed(part) for part in parts}
+        with in_doubt_if_lost():
+            async with asyncio.timeout(LOOKUP_S):
+                begins = await self._consumer.beginning_offsets(parts)
+                ends = await self._consumer.end_offsets(parts)
+                committed = {part: await self._consumer.committed(part) for part in parts}
         return {part.topic: Bounds(begins[part], ends[part], committed[part]) for part in parts}
 
     async def stop(self) -> None:

@@ -9,16 +9,17 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 
 from worker.kafka.connection import connection_options
+from worker.kafka.doubt import in_doubt_if_lost
 from worker.kafka.records import record_of
 from worker.kafka.tap import forbid_repeated_end, silence
 from worker.settings import KafkaSettings
+from worker.stream.limits import Limits
 from worker.stream.ports import Batch, Fenced, InDoubt, Outgoing, Record
 
 log = logging.getLogger(__name__)
 CLOSE_S: Final = 3.0
 REPLAY_WAIT_MS: Final = 200
 RETRY_MS: Final = 20
-BATCH_SIZE_MAX: Final = 1_048_576
 
 
 class KafkaJournals:
@@ -30,19 +31,21 @@ class KafkaJournals:
         ledger_topic: str,
         input_topic: str,
         *,
-        commit_deadline_s: float,
-        record_size_max: int,
+        limits: Limits,
+        batch_size_max: int,
     ) -> None:
         self._kafka = kafka
         self._ledger_topic = ledger_topic
         self._input_topic = input_topic
-        self._deadline_s = commit_deadline_s
-        self._size_max = record_size_max
+        self._limits = limits
+        self._batch_size_max = batch_size_max
 
     async def open(self, partition: int) -> "KafkaJournal":
         """A writer whose transactional id has just been initialised. Raises InDoubt when that did not succeed."""
+        with in_doubt_if_lost():
+            options = connection_options(self._kafka)
         producer = AIOKafkaProducer(
-            **connection_options(self._kafka),
+            **options,
             # Of the partition, never of this process: the next owner must meet the same id to fence this one. A
             # colon cannot occur in a topic's name, so no two (group, topic, partition) give one id.
             transactional_id=f"{self._kafka.group_id}:{self._input_topic}:{partition}",
@@ -50,15 +53,17 @@ class KafkaJournals:
             # Governs waiting for the markers of the transaction before, too: at aiokafka's 100 ms, back-to-back
             # transactions take 114 ms, at this 7 ms.
             retry_backoff_ms=RETRY_MS,
-            max_request_size=self._size_max + BATCH_SIZE_MAX,
-            max_batch_size=BATCH_SIZE_MAX,
+            # What the topics take: a batch that they refuse would be refused at every opening.
+            max_request_size=self._batch_size_max,
+            max_batch_size=self._batch_size_max,
         )
         begun = forbid_repeated_end(producer)
         journal = KafkaJournal(
-            producer, begun, TopicPartition(self._ledger_topic, partition), self._kafka, self._deadline_s
+            producer, begun, TopicPartition(self._ledger_topic, partition), self._kafka, self._limits
         )
         try:
-            await producer.start()
+            async with asyncio.timeout(self._limits.opening_deadline_s):
+                await producer.start()
         except BaseException as error:
             await journal.close()
             if isinstance(error, Exception):
@@ -76,31 +81,38 @@ class KafkaJournal:
         begun: Any,
         ledger: TopicPartition,
         kafka: KafkaSettings,
-        deadline_s: float,
+        limits: Limits,
     ) -> None:
         self._producer = producer
         self._begun = begun
         self._ledger = ledger
         self._kafka = kafka
-        self._deadline_s = deadline_s
+        self._limits = limits
         self._positions: dict[str, int] = {}
         self._over = False
 
     async def replay(self) -> AsyncIterator[Sequence[Record]]:
-        """The ledger, read committed, to the high watermark as it is now. Waits for as long as that takes."""
-        end = await self._high_watermark()
-        consumer = self._reader("read_committed")
-        try:
-            await consumer.start()
-            consumer.assign([self._ledger])
-            await consumer.seek_to_beginning(self._ledger)
-            # The position, not the last record: the log may end in markers and in what compaction left.
-            while await consumer.position(self._ledger) < end:
+        """The ledger, read committed, to the high watermark as it is now. However long it is, it must go forward."""
+        with in_doubt_if_lost():
+            end = await self._high_watermark()
+            consumer = self._reader("read_committed")
+            try:
+                await consumer.start()
+                consumer.assign([self._ledger])
+                await consumer.seek_to_beginning(self._ledger)
+                # The position, not the last record: the log may end in markers and in what compaction left.
+                while (position := await consumer.position(self._ledger)) < end:
+                    yield await self._read_on(consumer, position)
+            finally:
+                await consumer.stop()
+
+    async def _read_on(self, consumer: AIOKafkaConsumer, position: int) -> Sequence[Record]:
+        """The next records; maybe none, where the log only has markers. Raises TimeoutError if nothing moves."""
+        async with asyncio.timeout(self._limits.opening_deadline_s):
+            while True:
                 batches = await consumer.getmany(self._ledger, timeout_ms=REPLAY_WAIT_MS)
-                for records in batches.values():
-                    yield [record_of(record) for record in records]
-        finally:
-            await consumer.stop()
+                if batches or await consumer.position(self._ledger) > position:
+                    return [record_of(record) for records in batches.values() for record in records]
 
     async def _high_watermark(self) -> int:
         # A read_committed consumer's end_offsets is the last stable offset, which an open transaction holds back.
@@ -126,7 +138,7 @@ class KafkaJournal:
         if self._over:
             raise InDoubt("this journal has ended")
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with asyncio.timeout(self._limits.commit_deadline_s):
                 await self._transaction(batch)
         except (ProducerFenced, InvalidProducerEpoch) as error:
             self._over = True

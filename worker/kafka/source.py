@@ -13,7 +13,7 @@ from typing_extensions import override
 from worker.kafka.connection import connection_options
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.records import record_of
-from worker.kafka.tap import watch_membership
+from worker.kafka.tap import Moment, watch_membership
 from worker.settings import KafkaSettings
 from worker.stream.ports import Bounds, Clock, InputLost, Record
 
@@ -60,13 +60,16 @@ class KafkaSource:
             # Gives the same numbers of all topics to the same member.
             partition_assignment_strategy=(RangePartitionAssignor,),
         )
-        watch_membership(consumer, self._beat)
+        watch_membership(consumer, self._moment, self._beat)
         consumer.subscribe(list(self._topics), listener=_Listener(self))
         self._consumer = consumer
         await consumer.start()
 
-    def _beat(self) -> None:
-        self._heartbeat = (self._clock.monotonic(), self._clock.now())
+    def _moment(self) -> Moment:
+        return self._clock.monotonic(), self._clock.now()
+
+    def _beat(self, asked: Moment) -> None:
+        self._heartbeat = asked
 
     @property
     def _joined(self) -> AIOKafkaConsumer:

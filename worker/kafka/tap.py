@@ -14,22 +14,26 @@ NO_ERROR = 0
 REBALANCE_IN_PROGRESS = 27  # still a member: the group is only being rearranged
 
 Send = Callable[..., Awaitable[Any]]
+Moment = tuple[float, float]  # by both clocks
 
 
 class EndTxnRepeated(Exception):
     """aiokafka was about to send a second EndTxn of one transaction on its own."""
 
 
-def watch_membership(consumer: AIOKafkaConsumer, seen: Callable[[], None]) -> None:
-    """Call `seen` at each answer of the group coordinator that says we are a member."""
+def watch_membership(
+    consumer: AIOKafkaConsumer, now: Callable[[], Moment], seen: Callable[[Moment], None]
+) -> None:
+    """Call `seen` for each answer of the coordinator that says we are a member, with `now` as it was when asked."""
     client = consumer._client  # noqa: SLF001 -- see the module's docstring
     send: Send = client.send
 
     async def watched(node_id: int, request: Any, **options: Any) -> Any:
+        asked = now()
         answer = await send(node_id, request, **options)
         membership = isinstance(request, HeartbeatRequest | SyncGroupRequest)
         if membership and answer.error_code in (NO_ERROR, REBALANCE_IN_PROGRESS):
-            seen()
+            seen(asked)
         return answer
 
     client.send = watched  # type: ignore[method-assign]  # that is what a tap is

@@ -19,6 +19,8 @@ from worker.refunds.entry import Origin
 from worker.refunds.money import DIGITS_MAX, EXPONENTS, Money
 
 SPLITS_MAX: Final = 20
+COMMAND_VERSION: Final = 1
+"""Counted up whenever a command that could be read is refused from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ def _command(data: dict[str, Any], cause: Cause, limits: CommandLimits) -> Comma
         )
     return Command(
         refund_request_id=refund_request_id,
-        provider_request_id=_optional(data, "providerRequestId", _ID) or refund_request_id,
+        # One refund, one id at Alipay: two commands with one provider id would be two outcomes of one refund.
+        provider_request_id=refund_request_id,
         payment_id=payment_id,
         amount=amount,
         channel=channel,

@@ -66,6 +66,7 @@ def _write_open(entry: OpenEntry) -> dict[str, Any]:
             {"at": past.at, "stage": past.stage, "reply": past.reply, "code": past.code}
             for past in entry.history
         ],
+        "calling": entry.calling,
     }
 
 
@@ -89,6 +90,7 @@ def _read_open(fields: Fields) -> OpenEntry:
             Past(f.number(past, "at"), f.text(past, "stage"), f.text(past, "reply"), f.text(past, "code"))
             for past in f.objects(fields, "history")
         ),
+        calling=f.flag(fields, "calling"),
     )
 
 
@@ -130,6 +132,9 @@ def _write_head(head: Head) -> dict[str, Any]:
         },
         "braked": head.braked,
         "routing_key": head.routing_key,
+        "closed": head.closed,
+        "accounts": dict(head.accounts),
+        "reading": head.reading,
     }
 
 
@@ -143,6 +148,9 @@ def _read_head(fields: Fields) -> Head:
         inputs={topic: _read_reading(f.mapping(inputs, topic)) for topic in inputs},
         braked=f.text(fields, "braked"),
         routing_key=f.text(fields, "routing_key"),
+        closed=f.flag(fields, "closed"),
+        accounts=f.texts(fields, "accounts"),
+        reading=f.text(fields, "reading"),
     )
 
 

@@ -49,6 +49,14 @@ def sent(attempt: Attempt, now: float, quiet_s: float) -> Attempt:
     )
 
 
+def answered(attempt: Attempt, now: float, seconds: float, quiet_s: float) -> Attempt:
+    """The attempt once its call, `seconds` long, has ended at `now`: only now is it known that no byte follows."""
+    attempt = replace(attempt, age_s=attempt.age_s + seconds)
+    if attempt.stage is not Stage.SUBMIT:
+        return attempt
+    return replace(attempt, quiet_at=max(attempt.quiet_at, now + quiet_s))
+
+
 def inherited(attempt: Attempt, now: float, quiet_s: float, possible_since: float) -> Attempt:
     """The attempt as a successor takes it over: its predecessor may have sent anything until now."""
     first = possible_since if attempt.first_sent_at is None else attempt.first_sent_at

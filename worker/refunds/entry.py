@@ -57,7 +57,8 @@ class OpenEntry:
     """A refund that is not final. Times are Unix seconds.
 
     `next_at`: its next call. `sequence`: events published for it so far. `delayed`: a `refund.delayed` was
-    one of them. `park` is set exactly when the state is parked, `held` exactly when it is held.
+    one of them. `park` is set exactly when the state is parked, `held` exactly when it is held. `calling`: a
+    call was under way when this was written. A halted entry without `attempt.first_sent_at` was never sent.
     """
 
     attempt: Attempt
@@ -71,6 +72,7 @@ class OpenEntry:
     park: Park | None = None
     held: Outcome | None = None
     history: tuple[Past, ...] = ()
+    calling: bool = False
 
     @property
     def refund_request_id(self) -> str:
@@ -109,7 +111,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The partition's own entry. `opening` counts openings; `braked` is why reading stopped, or ""."""
+    """The partition's own entry. `opening` counts openings; `braked` is why reading stopped, or "".
+
+    `closed`: the last word of an opening that ended in order; what it did not note as `calling` was not under
+    way. `accounts` (channel → "account environment") and `reading` (a fingerprint of what decides whether a
+    record can be read): the settings under which records below the reach may have been sent.
+    """
 
     ledger_id: str
     group: str
@@ -118,6 +125,9 @@ class Head:
     inputs: Mapping[str, Reading] = field(default_factory=dict)
     braked: str = ""
     routing_key: str = "refundRequestId"
+    closed: bool = False
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    reading: str = ""
 
 
 Entry = OpenEntry | FinalEntry | OpaqueEntry | Head

@@ -82,6 +82,7 @@ class Terms:
     first send the same bytes are simply sent again before asking comes first. `absences_needed` answers "not
     found", at least `absences_apart_s` apart and none before `quiet_s` after the last refund call, prove
     that no refund arrived. `provider_id_window_s`: how long the provider is trusted to remember an id.
+    `deadline_s`: the longest that one call can be under way.
     """
 
     asynchronous: bool
@@ -93,6 +94,7 @@ class Terms:
     provider_id_window_s: float = 86_400.0
     attempts_max: int = 60
     age_max_s: float = 86_400.0
+    deadline_s: float = 15.0
 
 
 def decide(

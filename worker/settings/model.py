@@ -229,6 +229,7 @@ class ChannelSettings(Section):
             provider_id_window_s=self.provider_id_window_s,
             attempts_max=self.attempts_max,
             age_max_s=self.age_max_s,
+            deadline_s=self.deadline_s,
         )
 
     @property

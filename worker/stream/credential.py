@@ -80,19 +80,16 @@ class Credential:
         """Held calls whose decline may be published now; they are held no longer."""
         if not self.proven or self.halted:
             return []
-        # No run: a success came since. Otherwise the run may still be growing; give it a moment.
-        settled = [
-            call
-            for call, since in self.held.items()
-            if not self._run or mono - since >= self.limits.suspect_hold_s
-        ]
-        for call in settled:
-            del self.held[call]
+        # No run: a success came since. Otherwise it may still be growing: wait until it has stopped.
+        if self._run and mono - max(self.held.values(), default=mono) < self.limits.suspect_hold_s:
+            return []
+        settled = list(self.held)
+        self.held.clear()
         return settled
 
     def overdue(self, mono: float, held_max_s: float) -> list["Call"]:
         """Calls whose decline was held for longer than that while nothing proved the credential; held no longer."""
-        if self.halted:
+        if self.halted and self.code != SUSPECT_RUN:
             return []
         overdue = [call for call, since in self.held.items() if mono - since > held_max_s]
         for call in overdue:

@@ -49,7 +49,7 @@ class Owner(Protocol):
     def mark(self, refund: Refund, state: State) -> None: ...
 
     def defer(self, call: "Call") -> None:
-        """Not cleared: offer the call again after the next commit."""
+        """Offer the call, which was not made, again after the next commit."""
         ...
 
     def failed(self, error: Exception) -> None:
@@ -104,9 +104,13 @@ class Dispatcher:
         """Calls under way."""
         return sum(line.in_flight for line in self._lines.values())
 
+    def _has_room(self) -> bool:
+        """Some channel could use more: a slow one must not starve the others."""
+        return any(len(line.runnable) < self._limits.runnable_max for line in self._lines.values())
+
     async def room(self, wait_s: float) -> bool:
-        """Wait, at most `wait_s`, until fewer than `runnable_max` calls wait; False if they still do."""
-        if self.runnable < self._limits.runnable_max:
+        """Wait, at most `wait_s`, until fewer than `runnable_max` calls of some channel wait; False if not."""
+        if self._has_room():
             return True
         self._room.clear()
         try:
@@ -135,7 +139,7 @@ class Dispatcher:
         # A call that may not start passes its payment on, perhaps to a line that was looked at before.
         while any(self._start_or_pass_on(line) for line in self._lines.values()):
             pass
-        if not self._room.is_set() and self.runnable < self._limits.runnable_max:
+        if not self._room.is_set() and self._has_room():
             self._room.set()
 
     def _start_or_pass_on(self, line: Line) -> bool:
@@ -164,12 +168,12 @@ class Dispatcher:
             sent_at = self._clock.monotonic()
             reply = await self._ask(line, call, attempt)
             seconds = self._clock.monotonic() - sent_at
-            if isinstance(reply, NotStarted):
-                if call.owner.live:
-                    call.owner.defer(call)
-            else:
+            if not isinstance(reply, NotStarted):
                 self._answer(line, call, attempt, reply, sent_at, seconds)
+            elif call.owner.live:
+                call.owner.defer(call)
         except Exception as error:
+            # What memory says of this refund cannot be trusted any more; the ledger can.
             log.exception("an answer could not be applied")
             call.owner.failed(error)
         finally:
@@ -213,8 +217,12 @@ class Dispatcher:
         waiting, line.credential.waiting = line.credential.waiting, deque()
         for call in waiting:
             if call.owner.live:
-                call.owner.mark(call.refund, State.WAITING)
-                self.offer(call)
+                self._wake(call)
+
+    def _wake(self, call: Call) -> None:
+        """From halted to waiting: written down before the call, or a successor would take it for never sent."""
+        call.owner.mark(call.refund, State.WAITING)
+        call.owner.defer(call)
 
     def _believe(self, credential: Credential, mono: float) -> None:
         for call in credential.believable(mono):
@@ -265,7 +273,7 @@ class Dispatcher:
                 continue
             call.probe = True
             line.credential.probing = call
-            self.offer(call)
+            self._wake(call)
             return
 
     def forget(self, owner: Owner) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Collection, Coroutine, Sequence
+from typing import Any, Final, TypeVar
 
 from worker.stream.dispatch import Dispatcher
 from worker.stream.opening import open_partition
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 POLL_AT_LEAST_EVERY_S: Final = 60.0  # an idle consumer leaves its group after max.poll.interval
 RESUME_BELOW: Final = 0.9  # of open_max
 MINUTE_S: Final = 60.0
+Result = TypeVar("Result")
 
 
 class Engine:
@@ -32,6 +33,7 @@ class Engine:
         self._fatal: BaseException | None = None
         self._polled_mono = scope.clock.monotonic()
         self._full: set[int] = set()
+        self._rejoining: asyncio.Task[None] | None = None
         self._openings = asyncio.Semaphore(scope.limits.openings_at_once_max)
 
     def stop(self) -> None:
@@ -41,7 +43,7 @@ class Engine:
     async def run(self) -> None:
         """Work until `stop`. Raises WrongLedger, InputLost or a fault of ours; nothing is lost by it."""
         ticking = asyncio.create_task(self._dispatcher.run())
-        ticking.add_done_callback(self._ticked_out)
+        ticking.add_done_callback(self._ended)
         try:
             await self._unless_stopped(self._source.start(self._assigned, self._revoked))
             await self._poll()
@@ -51,6 +53,8 @@ class Engine:
             await self._close(list(self._serving), until)
             await self._dispatcher.drain(until - self._scope.clock.monotonic())
             ticking.cancel()
+            if self._rejoining is not None:
+                self._rejoining.cancel()
             await self._source.stop()
         if self._fatal is not None:
             raise self._fatal
@@ -78,8 +82,9 @@ class Engine:
                 task.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
 
-    def _ticked_out(self, ticking: asyncio.Task[None]) -> None:
-        if not ticking.cancelled() and (error := ticking.exception()) is not None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """What runs beside the polls must not end with an error unnoticed."""
+        if not task.cancelled() and (error := task.exception()) is not None:
             self._fatal = self._fatal or error
             self._stop.set()
 
@@ -153,9 +158,12 @@ class Engine:
     async def _serve(self, number: int) -> None:
         """One assigned partition, opened as often as it takes, until it is closed."""
         try:
-            openings: deque[float] = deque()
-            while not await self._open_and_run(number):
-                await self._await_turn(openings)
+            fences: deque[float] = deque()
+            while (lost := await self._open_and_run(number)) is not None:
+                if isinstance(lost, Fenced) and self._too_many(fences):
+                    log.error("partition %d was fenced again and again: joining anew", number)
+                    self._rejoin()
+                await self._await_turn()
         except Exception as error:
             # WrongLedger, or a fault of ours: going on could cost money, so the whole process stops.
             log.critical("partition %d: %s", number, error, exc_info=not isinstance(error, WrongLedger))
@@ -164,17 +172,17 @@ class Engine:
         finally:
             self._scope.meter.partition(number, "closed")
 
-    async def _open_and_run(self, number: int) -> bool:
-        """True when the partition was closed, False when it has to be opened anew."""
+    async def _open_and_run(self, number: int) -> Exception | None:
+        """None when the partition was closed; else why it has to be opened anew."""
         scope, clock = self._scope, self._scope.clock
         self._source.pause(number)
         started = clock.monotonic()
         try:
-            async with self._openings, asyncio.timeout(scope.limits.opening_deadline_s):
+            async with self._openings:
                 opened = await open_partition(number, self._source, self._journals, scope)
         except (Fenced, InDoubt, TimeoutError) as error:
             log.warning("partition %d not opened: %r", number, error, extra={"partition": number})
-            return False
+            return error
         owner = Owner(opened, self._dispatcher, self._source, scope)
         self._owners[number] = owner
         self._full.discard(number)
@@ -191,61 +199,59 @@ class Engine:
         try:
             await owner.run()
             await owner.finish()
-        except Fenced:
+        except Fenced as error:
             scope.meter.fenced()
-            return await self._lost(number, "fenced")
+            return self._lost(number, error)
         except InDoubt as error:
             scope.meter.in_doubt()
-            return await self._lost(number, f"commit in doubt: {error}")
+            return self._lost(number, error)
         else:
-            return True
+            return None
         finally:
             del self._owners[number]
             self._source.pause(number)
             await owner.abandon()
 
-    async def _lost(self, number: int, why: str) -> bool:
-        log.warning("partition %d lost: %s", number, why, extra={"partition": number})
+    def _lost(self, number: int, error: Fenced | InDoubt) -> Fenced | InDoubt | None:
+        log.warning("partition %d lost: %r", number, error, extra={"partition": number})
+        if number not in self._serving:
+            return None  # it was being closed anyway
         self._scope.meter.partition(number, "opening")
-        return number not in self._serving
+        return error
 
-    async def _await_turn(self, openings: deque[float]) -> None:
-        """Before opening again: proof from the group that the partition is still ours, and not too often a minute."""
+    def _too_many(self, fences: deque[float]) -> bool:
+        now = self._scope.clock.monotonic()
+        fences.append(now)
+        while fences[0] < now - MINUTE_S:
+            fences.popleft()
+        return len(fences) > self._scope.limits.fences_per_minute_max
+
+    def _rejoin(self) -> None:
+        # A task of its own: it closes every partition, the one that asks for it too.
+        if self._rejoining is None or self._rejoining.done():
+            self._rejoining = asyncio.create_task(self._source.rejoin())
+            self._rejoining.add_done_callback(self._ended)
+
+    async def _await_turn(self) -> None:
+        """Before opening again: proof from the group, newer than the loss, that the partition is still ours."""
         limits, clock = self._scope.limits, self._scope.clock
         lost_at = clock.monotonic()
-        openings.append(lost_at)
-        while openings[0] < lost_at - MINUTE_S:
-            openings.popleft()
-        if len(openings) > limits.openings_per_minute_max:
-            log.error("opened %d times within a minute: leaving the group and joining anew", len(openings))
-            await asyncio.sleep(MINUTE_S / 2)
-            asyncio.get_running_loop().call_soon(self._rejoin)
         await asyncio.sleep(limits.opening_retry_s)
         while clock.monotonic() - self._source.heartbeat_age_s() < lost_at:  # noqa: ASYNC110 -- an age, no event
             await asyncio.sleep(limits.opening_retry_s / 4)
 
-    def _rejoin(self) -> None:
-        # A task of its own: it closes every partition, the one that asks for it too.
-        self._rejoining = asyncio.create_task(self._join_anew())
-
-    async def _join_anew(self) -> None:
-        try:
-            await self._source.rejoin()
-        except Exception as error:
-            log.critical("not joined anew: %r", error)
-            self._fatal = self._fatal or error
-            self._stop.set()
-
     # Health.
 
     def live(self) -> list[str]:
-        """Why this process should be restarted; empty if it should not."""
-        silent_s = self._scope.clock.monotonic() - self._polled_mono
-        return [f"not polled for {silent_s:.0f} s"] if silent_s > 2 * POLL_AT_LEAST_EVERY_S else []
+        """Why this process should be restarted; empty if it should not. Kafka being away is no reason: it waits."""
+        return [] if self._fatal is None else [str(self._fatal)]
 
     def ready(self) -> list[str]:
         """Why this process is not doing its work; empty if it is. A provider that is down is no reason."""
         reasons = self.live()
+        silent_s = self._scope.clock.monotonic() - self._polled_mono
+        if silent_s > 2 * POLL_AT_LEAST_EVERY_S:
+            reasons.append(f"not polled for {silent_s:.0f} s")
         if not self._serving:
             reasons.append("no partition is assigned")
         reasons += [

@@ -31,14 +31,14 @@ class Limits:
     quiet_commit_s: float = 15.0
     opening_deadline_s: float = 60.0
     opening_retry_s: float = 1.0
-    openings_per_minute_max: int = 6
+    fences_per_minute_max: int = 6
     openings_at_once_max: int = 16
     delayed_after_s: float = 60.0
     payment_spacing_s: float = 0.0
     probe_after_s: float = 15.0
     probe_interval_max_s: float = 300.0
     suspect_run_max: int = 10
-    suspect_hold_s: float = 30.0
+    suspect_hold_s: float = 300.0
     brake_window: int = 100
     brake_records_min: int = 20
     brake_ratio: float = 0.5

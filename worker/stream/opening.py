@@ -17,6 +17,7 @@ from worker.stream.offsets import Reader
 from worker.stream.partition import Partition
 from worker.stream.ports import Bounds, Inputs, Journal, Journals, Record, WrongLedger
 from worker.stream.scope import Scope
+from worker.stream.takeover import takeover
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +105,10 @@ async def _open(number: int, inputs: Inputs, journal: Journal, scope: Scope) -> 
     bounds = await inputs.bounds(number)
     head = _next_head(number, replayed, bounds, await inputs.partitions(), scope)
     readers = _readers(number, replayed.head, bounds)
-    partition = Partition(number, head, readers, replayed.finals, scope)
+    left = takeover(replayed.head, scope.clock.now(), scope)
+    partition = Partition(number, head, left, readers, replayed.finals, scope)
     now, mono = scope.clock.now(), scope.clock.monotonic()
-    partition.restore(replayed.open.values(), replayed.opaque, replayed.expired, now, mono)
+    partition.restore(replayed.open.values(), replayed.opaque, replayed.expired, mono)
     if replayed.opaque:
         log.error("%d ledger entries were written by a newer release: held, not run", len(replayed.opaque))
     # Only a writer that nobody has fenced can commit this; what was replayed is all there is.

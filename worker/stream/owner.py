@@ -92,7 +92,8 @@ class Owner:
         self.partition.mark(refund, state)
 
     def defer(self, call: Call) -> None:
-        """Not cleared: a commit comes first."""
+        """A commit comes first."""
+        call.refund.calling = False
         self._ended(call.refund)
         self._deferred.append(call)
         self._wake.set()

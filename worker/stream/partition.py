@@ -19,7 +19,7 @@ from worker.messages.events import (
     parked_event,
     replayed_event,
 )
-from worker.refunds.attempt import Attempt, inherited, sent
+from worker.refunds.attempt import Attempt, answered, sent
 from worker.refunds.entry import HISTORY_MAX, Head, OpenEntry, Past, Reading, State
 from worker.refunds.policy import decide, ready
 from worker.refunds.reply import Reply
@@ -34,6 +34,7 @@ from worker.stream.ports import Batch, Outgoing, Record
 from worker.stream.refund import Refund
 from worker.stream.routing import routing_value
 from worker.stream.scope import Scope
+from worker.stream.takeover import Takeover
 
 
 class Partition:
@@ -43,11 +44,18 @@ class Partition:
     """
 
     def __init__(
-        self, number: int, head: Head, readers: Mapping[str, Reader], finals: Finals, scope: Scope
+        self,
+        number: int,
+        head: Head,
+        takeover: Takeover,
+        readers: Mapping[str, Reader],
+        finals: Finals,
+        scope: Scope,
     ) -> None:
         limits = scope.limits
         self.number = number
         self.head = head
+        self._takeover = takeover
         self.readers = readers
         self.refunds: dict[str, Refund] = {}
         self.due: deque[Refund] = deque()
@@ -61,6 +69,9 @@ class Partition:
         self._timers: list[tuple[float, int, Refund]] = []
         self._delays: deque[Refund] = deque()
         self._ticks = 0
+        # Refunds with a doubt that the ledger does not have yet, and payments that may have a call on the wire.
+        self._doubted: set[str] = set()
+        self._unsettled: dict[str, float] = {}
         self._expired: deque[str] = deque()
         self._brake = Brake(limits.brake_window, limits.brake_records_min, limits.brake_ratio)
         channels = {name: scope.currencies.get(name) for name in scope.gateways}
@@ -79,7 +90,6 @@ class Partition:
         entries: Iterable[OpenEntry],
         opaque: Iterable[str],
         expired: Iterable[str],
-        now: float,
         mono: float,
     ) -> None:
         """Take over a predecessor's open refunds, in the order of their input. What it may have sent, it sent."""
@@ -88,25 +98,19 @@ class Partition:
         for entry in sorted(
             entries, key=lambda entry: (entry.accepted_at, entry.origin.topic, entry.origin.offset)
         ):
-            if entry.state is not State.PARKED:
-                entry = self._inherit(entry, now)  # noqa: PLW2901 -- the same entry, as a successor sees it
+            on_the_wire = entry.next_at
+            entry, doubted = self._takeover.restored(entry)  # noqa: PLW2901 -- the same entry, seen from here
             refund = Refund(entry, entry.attempt.command.digest(), mono, journaled=True)
             self.refunds[entry.refund_request_id] = refund
             self._scope.meter.opened(entry.state, entry.attempt.command.amount)
+            if doubted:
+                self._doubted.add(entry.refund_request_id)
+            if entry.next_at != on_the_wire:
+                self._unsettled[refund.payment] = entry.next_at
             if not entry.delayed:
                 self._delays.append(refund)
             if entry.state is State.WAITING:
                 self._at(entry.next_at, refund)
-
-    def _inherit(self, entry: OpenEntry, now: float) -> OpenEntry:
-        gateway = self._scope.gateways.get(entry.pin.channel)
-        if gateway is None:
-            return replace(entry, state=State.UNCONFIGURED)
-        configured = gateway.pin(entry.attempt.command)
-        if (configured.account, configured.environment) != (entry.pin.account, entry.pin.environment):
-            return replace(entry, state=State.UNCONFIGURED)
-        attempt = inherited(entry.attempt, now, gateway.terms.quiet_s, entry.accepted_at)
-        return replace(entry, attempt=attempt, state=State.WAITING, held=None)
 
     # Records in.
 
@@ -115,9 +119,12 @@ class Partition:
         reader = self.readers[record.topic]
         if self.braked or record.offset < reader.next_offset:
             return
-        reader.read(record.offset)
         possibly_sent = record.offset < reader.inherited
         judged = self._intake.judge(record, self._known, now, possibly_sent=possibly_sent)
+        if isinstance(judged, Refused) and possibly_sent and not self._takeover.read_alike:
+            self.braked = _lost_sight_of(record, judged)
+            return
+        reader.read(record.offset)
         self._scope.meter.consumed(judged.disposition)
         self._brake.saw(bad=isinstance(judged, Refused))
         self.braked = self._brake.tripped
@@ -142,18 +149,20 @@ class Partition:
 
     def _open(self, record: Record, new: New, now: float, mono: float, *, possibly_sent: bool) -> None:
         gateway = self._scope.gateways[new.command.channel]
-        attempt = Attempt(new.command)
+        attempt, pin, state = Attempt(new.command), gateway.pin(new.command), State.WAITING
         if possibly_sent:
-            attempt = inherited(attempt, now, gateway.terms.quiet_s, record.timestamp_ms / 1000)
-        entry = OpenEntry(
-            attempt, gateway.pin(new.command), writing.origin(record), accepted_at=now, next_at=now
-        )
+            attempt = self._takeover.possibly_sent(new.command, record.timestamp_ms)
+            pin, state = self._takeover.pin(pin)
+        entry = OpenEntry(attempt, pin, writing.origin(record), accepted_at=now, next_at=now, state=state)
         refund = Refund(entry, new.digest, mono)
+        if possibly_sent:
+            self._unsettled[refund.payment] = self._takeover.settled_at(gateway.terms)
         self.refunds[entry.refund_request_id] = refund
         self._fresh.append(refund)
         self._delays.append(refund)
         self._scope.meter.opened(entry.state, new.command.amount)
-        self.due.append(refund)
+        if state is State.WAITING:
+            self._due(refund, now)
 
     def _repeat(self, record: Record, repeat: Repeat) -> None:
         if repeat.final is None or not self._scope.resend:
@@ -178,7 +187,8 @@ class Partition:
     # Calls out, answers in.
 
     def begin(self, refund: Refund, now: float) -> Attempt:
-        """The call to make for a due refund, counted as made at `now`. Nothing changes before it is answered."""
+        """The call to make for a due refund, counted as made at `now`. Only its answer changes the entry."""
+        refund.calling = True
         terms = self._scope.gateways[refund.entry.pin.channel].terms
         return sent(ready(refund.entry.attempt, terms, now), now, terms.quiet_s)
 
@@ -186,8 +196,9 @@ class Partition:
         self, refund: Refund, attempt: Attempt, reply: Reply, now: float, seconds: float, *, overtaken: bool
     ) -> Verdict:
         """Apply what follows from the reply to a call that took `seconds`."""
+        refund.calling = False
         gateway = self._scope.gateways[refund.entry.pin.channel]
-        attempt = replace(attempt, age_s=attempt.age_s + seconds)
+        attempt = answered(attempt, now, seconds, gateway.terms.quiet_s)
         verdict = decide(attempt, reply, gateway.terms, now, overtaken=overtaken)
         past = Past(
             now,
@@ -227,10 +238,9 @@ class Partition:
             self._park(refund, park, now)
 
     def mark(self, refund: Refund, state: State) -> None:
-        """The refund waits for something else now. Nothing about it changed, so nothing is written."""
+        """The refund waits for something else now. Written down: a halted refund is one that nobody is calling for."""
         if refund.entry.state is not state:
-            self._meter(refund, state)
-            refund.entry = replace(refund.entry, state=state)
+            self._set(refund, state)
 
     def _close(self, refund: Refund, outcome: Outcome, now: float) -> None:
         scope, entry = self._scope, refund.entry
@@ -240,6 +250,7 @@ class Partition:
         self._finals.put(entry.refund_request_id, Final(refund.digest, final if scope.resend else None))
         self._release(refund)
         self._dirty.pop(entry.refund_request_id, None)
+        self._doubted.discard(entry.refund_request_id)
         del self.refunds[entry.refund_request_id]
         refund.journaled = True
         scope.meter.closed(entry.state, entry.attempt.command.amount)
@@ -265,6 +276,7 @@ class Partition:
     def _write(self, refund: Refund) -> None:
         """Have the ledger say what the entry says; from then on the input offset is not needed any more."""
         self._dirty[refund.entry.refund_request_id] = refund
+        self._doubted.discard(refund.entry.refund_request_id)
         self._release(refund)
 
     def _release(self, refund: Refund) -> None:
@@ -287,6 +299,15 @@ class Partition:
         self._ticks += 1
         heapq.heappush(self._timers, (moment, self._ticks, refund))
 
+    def _due(self, refund: Refund, now: float) -> None:
+        """Call for it now, unless a predecessor's call for the same payment may still be on the wire."""
+        until = self._unsettled.get(refund.payment, now)
+        if until > now:
+            self._at(until, refund)
+        else:
+            self._unsettled.pop(refund.payment, None)
+            self.due.append(refund)
+
     @property
     def next_timer(self) -> float | None:
         """Unix seconds of the next call that is not due yet."""
@@ -297,7 +318,7 @@ class Partition:
         while self._timers and self._timers[0][0] <= now:
             refund = heapq.heappop(self._timers)[2]
             if refund.entry.state is State.WAITING:
-                self.due.append(refund)
+                self._due(refund, now)
         while self._delays and self._delays[0].entry.accepted_at + self._scope.limits.delayed_after_s <= now:
             self._delayed(self._delays.popleft(), now)
 
@@ -332,7 +353,13 @@ class Partition:
             refund = self._fresh.popleft()
             if not refund.journaled:
                 self._write(refund)
-        entries = [writing.ledger(self._scope, self.number, refund.entry) for refund in self._dirty.values()]
+        if last:
+            for refund in self.refunds.values():
+                if refund.calling:
+                    self._write(refund)
+        entries = [
+            writing.ledger(self._scope, self.number, refund.written) for refund in self._dirty.values()
+        ]
         self._dirty.clear()
         expired = [
             self._expired.popleft()
@@ -341,7 +368,7 @@ class Partition:
         # An id that was forgotten may have come back meanwhile as a new refund.
         gone = [name for name in expired if self._known(name) is None]
         tombstones = [writing.forgotten(self._scope, self.number, name) for name in gone]
-        self.head = replace(self.head, inputs=dict(self._readings(last=last)), braked=self.braked)
+        self.head = self._next_head(last=last)
         head = writing.ledger_head(self._scope, self.number, self.head)
         records = self._outbox.take(self.readers, [*entries, *tombstones, head])
         return Batch({topic: reading.position for topic, reading in self.head.inputs.items()}, records)
@@ -350,6 +377,18 @@ class Partition:
         """The last batch is visible: calls may reach as far as its head says."""
         for topic, reading in self.head.inputs.items():
             self.readers[topic].reach = reading.reach
+
+    def _next_head(self, *, last: bool) -> Head:
+        past = all(reader.next_offset >= reader.inherited for reader in self.readers.values())
+        sent_by = self._scope if past else self._takeover
+        return replace(
+            self.head,
+            inputs=dict(self._readings(last=last)),
+            braked=self.braked,
+            closed=last and not self._doubted,
+            accounts=sent_by.accounts,
+            reading=sent_by.reading,
+        )
 
     def _readings(self, *, last: bool) -> Iterator[tuple[str, Reading]]:
         for topic, reader in self.readers.items():
@@ -373,3 +412,10 @@ class Partition:
         """The opening has ended: its refunds no longer count here."""
         for refund in self.refunds.values():
             self._scope.meter.closed(refund.entry.state, refund.entry.attempt.command.amount)
+
+
+def _lost_sight_of(record: Record, refused: Refused) -> str:
+    return (
+        f"{record.topic}-{record.partition}@{record.offset} may have been sent under other settings, and cannot be "
+        f"read under these: {refused.invalid.message}. Restore the channel or limit that it was read with"
+    )

@@ -1,6 +1,6 @@
 """One open refund, as its partition holds it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.refunds.entry import OpenEntry
 
@@ -10,12 +10,19 @@ class Refund:
     """`entry` is what the ledger would say. `journaled`: the ledger says so, and the input offset is released.
 
     `read_at`: seconds on the monotonic clock at which it was taken over, from which late journaling counts.
+    `calling`: a call for it is under way.
     """
 
     entry: OpenEntry
     digest: bytes
     read_at: float
     journaled: bool = False
+    calling: bool = False
+
+    @property
+    def written(self) -> OpenEntry:
+        """The entry for the ledger."""
+        return replace(self.entry, calling=True) if self.calling else self.entry
 
     @property
     def payment(self) -> str:

@@ -21,6 +21,7 @@ class Topics:
 class Scope:
     """`source`: the `ce_source` of our events. `resend`: answer a duplicate with the stored outcome.
 
+    `accounts`: channel → "account environment". `reading`: a fingerprint of what decides whether a record can be read.
     `heartbeat_max_s`: no call starts when the last good heartbeat is older: session time-out − HTTP deadline − margin.
     `currencies`: per channel, those it refunds; None, or no entry: all that are known.
     """
@@ -33,6 +34,8 @@ class Scope:
     heartbeat_max_s: float
     limits: Limits
     gateways: Mapping[str, Gateway]
+    accounts: Mapping[str, str]
+    reading: str
     clock: Clock
     meter: Meter
     currencies: Mapping[str, frozenset[str] | None] = field(default_factory=dict)

@@ -1,0 +1,241 @@
+"""What an opening assumes about its predecessor: what it may have sent, and what may still be on the wire."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.stream.fake_gateway import FakeGateway
+from tests.stream.stage import (
+    DECLINED,
+    LETTERS,
+    NOW,
+    SUSPECT,
+    Bench,
+    entry,
+    head,
+    record,
+    reopened,
+    scope,
+    value,
+)
+from worker.refunds.attempt import Stage
+from worker.refunds.entry import State
+from worker.refunds.policy import Terms
+from worker.refunds.reply import Contradicted, Misconfigured, Unknown
+from worker.refunds.verdict import Hold, Outcome, Wait
+
+TERMS: Terms = FakeGateway().terms
+LEASE_S = scope().limits.lease_s
+SETTLED_S = TERMS.deadline_s + LEASE_S
+TIMEOUT = Unknown("no answer within 10 s")
+
+
+# Records that were read before.
+
+
+def test_a_record_at_or_above_the_reach_was_never_sent() -> None:
+    bench = Bench(found=head(position=0, reach=1))
+    bench.accept(record(0, value("below")), record(1, value("at")))
+    assert bench.refund("below").entry.attempt.ambiguous
+    assert not bench.refund("at").entry.attempt.ambiguous
+    assert bench.due() == ["at"]
+
+
+def test_a_record_below_the_reach_counts_as_sent_from_when_it_was_written_until_the_lease_ended() -> None:
+    bench = Bench(found=head(position=0, reach=1))
+    bench.accept(record(0, value("below"), at=NOW - 40))
+    attempt = bench.refund("below").entry.attempt
+    assert attempt.first_sent_at == NOW - 40
+    assert attempt.quiet_at == NOW + LEASE_S + TERMS.quiet_s
+    assert attempt.stage is Stage.SUBMIT
+
+
+def test_a_producers_clock_that_is_ahead_does_not_move_the_first_call_into_the_future() -> None:
+    bench = Bench(found=head(position=0, reach=1))
+    bench.accept(record(0, value("below"), at=NOW + 3_600))
+    assert bench.refund("below").entry.attempt.first_sent_at == NOW
+
+
+def test_a_clean_end_says_nothing_about_records_its_opening_had_not_come_to() -> None:
+    bench = Bench(found=head(position=0, reach=1, closed=True))
+    bench.accept(record(0, value("below")))
+    assert bench.refund("below").entry.attempt.ambiguous
+
+
+def test_no_call_is_made_for_a_payment_while_the_predecessors_may_be_on_the_wire() -> None:
+    bench = Bench(found=head(position=0, reach=1))
+    bench.accept(record(0, value("below", paymentId="pay")), record(1, value("next", paymentId="pay")))
+    bench.clock.forward(SETTLED_S - 0.1)
+    assert bench.due() == []
+    bench.clock.forward(0.2)
+    assert bench.due() == ["below", "next"]
+
+
+def test_a_record_below_the_reach_is_not_too_old_to_be_asked_about() -> None:
+    """Whether its refund was made is the very question: a dead letter would answer it with a guess."""
+    bench = Bench(scope(limits={"command_age_max_s": 100.0}), found=head(position=0, reach=1))
+    bench.accept(record(0, value("below"), at=NOW - 200), record(1, value("at"), at=NOW - 200))
+    assert list(bench.partition.refunds) == ["below"]
+    assert bench.meter.dispositions == {"new": 1, "invalid": 1}
+
+
+def test_a_record_below_the_reach_that_other_settings_may_have_read_stops_the_reading() -> None:
+    """Its channel was removed, say: it may have been refunded, so a dead letter would be a guess."""
+    bench = Bench(found=head(position=0, reach=1, reading="as other settings read"))
+    bench.accept(record(0, value("below", channel="gone")), record(1, value("at")))
+    batch = bench.commit()
+    assert "gone" in batch.head.braked
+    assert (batch.position, batch.on(LETTERS), batch.open) == (0, [], {})
+    assert batch.head.inputs["refund.commands"].reach > 0
+    second = reopened(bench)
+    second.partition.braked = ""
+    second.accept(record(0, value("below", channel="gone")))
+    assert second.partition.braked
+
+
+def test_a_record_that_nobody_could_read_is_a_dead_letter_though_below_the_reach() -> None:
+    bench = Bench(found=head(position=0, reach=1))
+    bench.accept(record(0, value("below", channel="gone")))
+    assert len(bench.commit().on(LETTERS)) == 1
+
+
+def test_a_record_that_may_have_gone_to_another_account_is_held_there() -> None:
+    found = head(position=0, reach=1, accounts={"global": "old-account production"})
+    bench = Bench(found=found)
+    bench.accept(record(0, value("below")), record(1, value("at")))
+    held = bench.refund("below").entry
+    assert (held.state, held.pin.account) == (State.UNCONFIGURED, "old-account")
+    assert bench.due() == ["at"]
+    assert bench.refund("at").entry.pin.account == "5Y"
+
+
+def test_the_settings_of_a_predecessor_are_handed_on_until_its_reach_is_passed() -> None:
+    found = head(position=0, reach=2, accounts={"global": "old production"}, reading="old")
+    bench = Bench(found=found)
+    bench.accept(record(0, value("a")))
+    assert (bench.commit().head.reading, bench.partition.head.accounts) == (
+        "old",
+        {"global": "old production"},
+    )
+    bench.accept(record(1, value("b")))
+    assert (bench.commit().head.reading, bench.partition.head.accounts) == (
+        bench.scope.reading, bench.scope.accounts,
+    )  # fmt: skip
+
+
+# Open refunds.
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.HELD, State.UNCONFIGURED, State.HALTED])
+def test_after_an_end_out_of_order_every_open_refund_may_have_been_sent(state: State) -> None:
+    """What a predecessor sent after its last transaction died with it."""
+    first = Bench()
+    first.accept(record(0, value("a")))
+    verdict = first.answer("a", SUSPECT)
+    assert isinstance(verdict, Hold)
+    found = replace(verdict.attempt, ambiguous=False)
+    bench = Bench(entries=[entry("a", attempt=found, state=state, held=verdict.outcome)])
+    taken = bench.refund("a").entry
+    assert (taken.state, taken.attempt.ambiguous, taken.held) == (State.WAITING, True, None)
+
+
+def test_after_an_end_out_of_order_no_call_is_made_before_the_last_one_has_ended() -> None:
+    bench = Bench(entries=[entry("a", next_at=NOW - 100)])
+    bench.clock.forward(SETTLED_S - 0.1)
+    assert bench.due() == []
+    bench.clock.forward(0.2)
+    assert bench.due() == ["a"]
+
+
+def test_a_halted_refund_that_was_never_sent_is_known_not_to_be() -> None:
+    """Else a halt of a day, and a restart in it, would cost every waiting refund its certainty."""
+    bench = Bench(entries=[entry("a", state=State.HALTED)])
+    assert not bench.refund("a").entry.attempt.ambiguous
+    assert bench.due() == ["a"]
+
+
+def test_leaving_a_halt_is_written_down_before_the_call() -> None:
+    """Else the ledger would say "never sent" of a refund that is being sent."""
+    bench = Bench()
+    bench.accept(record(0, value("a")))
+    bench.partition.mark(bench.refund("a"), State.HALTED)
+    assert bench.commit().open["a"].state is State.HALTED
+    bench.partition.mark(bench.refund("a"), State.WAITING)
+    assert bench.commit().open["a"].state is State.WAITING
+
+
+def test_a_decline_after_a_predecessors_possible_call_is_not_believed() -> None:
+    bench = Bench(entries=[entry("a")])
+    verdict = bench.answer("a", DECLINED)
+    assert isinstance(verdict, Wait)
+    assert verdict.attempt.stage is Stage.CONFIRM
+
+
+def test_after_an_end_in_order_what_was_not_under_way_is_as_certain_as_before() -> None:
+    first = Bench()
+    first.accept(record(0, value("idle")), record(1, value("under way")), record(2, value("b")))
+    first.accept(record(3, value("calling")))
+    first.begin("calling")
+    second = reopened(first)
+    assert not second.refund("idle").entry.attempt.ambiguous
+    assert second.refund("calling").entry.attempt.ambiguous
+    assert "idle" in second.due()
+    second.clock.forward(SETTLED_S)
+    assert second.due() == ["calling"]
+
+
+def test_a_decline_after_an_end_in_order_is_believed() -> None:
+    first = Bench()
+    first.accept(record(0, value("a")))
+    assert isinstance(reopened(first).answer("a", DECLINED), Outcome)
+
+
+def test_an_answer_ends_the_call_that_the_ledger_notes() -> None:
+    bench = Bench()
+    bench.accept(record(0, value("a")))
+    bench.begin("a")
+    bench.clock.forward(2)
+    assert bench.commit().open["a"].calling
+    bench.answer("a", TIMEOUT)
+    assert not bench.commit().open["a"].calling
+    assert not bench.commit(last=True).open
+
+
+def test_only_the_last_batch_says_that_the_end_was_in_order() -> None:
+    bench = Bench()
+    bench.accept(record(0, value("a")))
+    assert not bench.commit().head.closed
+    assert bench.commit(last=True).head.closed
+
+
+def test_an_end_is_not_in_order_while_the_ledger_lacks_a_doubt() -> None:
+    """Restored, and closed again before anything was written: the doubt must not be lost with the memory."""
+    crashed = [entry("a")]
+    second = Bench(entries=crashed)
+    batch = second.commit(last=True)
+    assert not batch.head.closed or batch.open["a"].attempt.ambiguous
+    third = Bench(second.scope, batch.head, batch.open.values() or crashed)
+    assert third.refund("a").entry.attempt.ambiguous
+
+
+def test_a_doubt_that_was_written_is_no_reason_to_doubt_again() -> None:
+    second = Bench(entries=[entry("a")])
+    second.answer("a", Contradicted("another amount"))
+    assert second.commit(last=True).head.closed
+
+
+def test_absences_are_counted_anew_at_each_opening() -> None:
+    found = entry("a")
+    counted = replace(found.attempt, stage=Stage.INQUIRE, absences=2, absent_at=NOW - 20)
+    for closed in (False, True):
+        bench = Bench(found=head(closed=closed), entries=[replace(found, attempt=counted)])
+        assert bench.refund("a").entry.attempt.absences == 0
+
+
+def test_a_halt_found_by_a_signed_answer_leaves_no_doubt_behind() -> None:
+    first = Bench()
+    first.accept(record(0, value("a")))
+    first.answer("a", Misconfigured("SIGNATURE_INVALID"))
+    batch = first.commit()
+    second = Bench(first.scope, batch.head, batch.open.values())
+    assert not second.refund("a").entry.attempt.ambiguous
