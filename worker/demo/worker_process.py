@@ -24,7 +24,7 @@ class WorkerFailed(Exception):
 class WorkerProcess:
     """`python -m worker run` with this settings file, its log beside it. An async context manager: killed at the end.
 
-    A guard sees to it that it does not outlive the demo, whatever becomes of the demo.
+    A guard sees to it that neither it nor the settings' folder outlives the demo, whatever becomes of the demo.
     """
 
     def __init__(self, config: Path, environ: Mapping[str, str] = os.environ) -> None:
@@ -51,7 +51,7 @@ class WorkerProcess:
 
     async def start(self) -> None:
         """Start it, or start it again; its log goes on."""
-        guarded = [str(GUARD), str(self.log.parent / "nothing"), sys.executable, "-m", "worker"]
+        guarded = [str(GUARD), str(self._config.parent), sys.executable, "-m", "worker"]
         with self.log.open("ab") as log:
             guard = self._guard = await asyncio.create_subprocess_exec(
                 sys.executable,
