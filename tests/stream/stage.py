@@ -211,8 +211,8 @@ class Bench:
     def due(self) -> list[str]:
         """The refunds that could be called now; they are taken out."""
         self.partition.tick(self.clock.now())
-        found = [refund.entry.refund_request_id for refund in self.partition.due]
-        self.partition.due.clear()
+        found = [refund.entry.refund_request_id for refund in self.partition.schedule.due]
+        self.partition.schedule.due.clear()
         return found
 
     def refund(self, refund_request_id: str) -> Refund:

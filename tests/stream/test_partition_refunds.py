@@ -125,7 +125,7 @@ def test_the_next_call_is_due_when_its_back_off_is_over() -> None:
     assert bench.due() == ["a"]
     verdict = bench.answer("a", TIMEOUT)
     assert isinstance(verdict, Wait)
-    assert bench.partition.next_timer == verdict.until
+    assert bench.partition.schedule.next_moment == verdict.until
     bench.clock.forward(verdict.until - NOW - 0.01)
     assert bench.due() == []
     bench.clock.forward(0.02)

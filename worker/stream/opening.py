@@ -28,6 +28,7 @@ class Replayed:
 
     finals: Finals
     head: Head | None = None
+    entries: int = 0
     open: dict[str, OpenEntry] = field(default_factory=dict)
     opaque: set[str] = field(default_factory=set)
     expired: dict[str, None] = field(default_factory=dict)
@@ -39,14 +40,15 @@ class Replayed:
         if record.value is None:
             return self._forget(record.key.decode(errors="replace"))
         entry = read_entry(record.key, record.value)
+        self.entries += 1
         match entry:
             case Head():
                 self.head = entry
             case OpenEntry():
-                self.expired.pop(entry.refund_request_id, None)
+                self._forget(entry.refund_request_id)
                 self.open[entry.refund_request_id] = entry
             case FinalEntry():
-                self.open.pop(entry.refund_request_id, None)
+                self._forget(entry.refund_request_id)
                 if entry.at < final_since:
                     self.expired[entry.refund_request_id] = None
                 else:
@@ -58,7 +60,7 @@ class Replayed:
                     f"{_where(record)}: the head was written by a newer release; run that release or a newer one"
                 )
             case OpaqueEntry():
-                self.open.pop(entry.refund_request_id, None)
+                self._forget(entry.refund_request_id)
                 self.opaque.add(entry.refund_request_id)
             case _:
                 raise WrongLedger(
@@ -112,7 +114,11 @@ async def _open(number: int, inputs: Inputs, journal: Journal, scope: Scope) -> 
     if replayed.opaque:
         log.error("%d ledger entries were written by a newer release: held, not run", len(replayed.opaque))
     # Only a writer that nobody has fenced can commit this; what was replayed is all there is.
-    await journal.commit(partition.batch(mono))
+    try:
+        await journal.commit(partition.batch(mono))
+    except BaseException:
+        partition.forget()
+        raise
     partition.committed()
     return Opened(partition, journal, mono, now)
 
@@ -122,7 +128,8 @@ def _next_head(
 ) -> Head:
     found = replayed.head
     if found is None:
-        if replayed.open or any(bound.committed for bound in bounds.values()):
+        # Offset 0 counts too: the first opening commits it, and calls may have followed.
+        if replayed.entries or any(bound.committed is not None for bound in bounds.values()):
             raise WrongLedger(
                 f"partition {number} of {scope.topics.ledger} has no head, but group {scope.group!r} has been here: "
                 "the ledger was lost or is another one. Restore the topic; starting without it would refund again"

@@ -165,8 +165,8 @@ class Owner:
             raise self._fault
 
     def _offer(self) -> None:
-        while self.partition.due:
-            refund = self.partition.due.popleft()
+        while self.partition.schedule.due:
+            refund = self.partition.schedule.due.popleft()
             self._dispatcher.offer(Call(self, refund))
 
     async def _pause(self) -> None:
@@ -180,7 +180,7 @@ class Owner:
             until = min(until, since + limits.commit_interval_s)
         if self.partition.unjournaled:
             until = min(until, mono + limits.journal_after_s / 4)
-        if (timer := self.partition.next_timer) is not None:
+        if (timer := self.partition.schedule.next_moment) is not None:
             until = min(until, mono + max(timer - clock.now(), 0))
         self._wake.clear()
         with contextlib.suppress(TimeoutError):

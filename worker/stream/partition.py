@@ -4,7 +4,6 @@ All of its memory may run ahead of what is committed, because a transaction that
 memory is thrown away and read again from the ledger.
 """
 
-import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -33,6 +32,7 @@ from worker.stream.outbox import Outbox
 from worker.stream.ports import Batch, Outgoing, Record
 from worker.stream.refund import Refund
 from worker.stream.routing import routing_value
+from worker.stream.schedule import Schedule
 from worker.stream.scope import Scope
 from worker.stream.takeover import Takeover
 
@@ -40,7 +40,7 @@ from worker.stream.takeover import Takeover
 class Partition:
     """The refunds of one partition number, from one opening to its end.
 
-    `now` is Unix seconds, `mono` seconds on the monotonic clock. Due refunds are in `due`, oldest input first.
+    `now` is Unix seconds, `mono` seconds on the monotonic clock. Due refunds are in `schedule.due`.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Partition:
         self._takeover = takeover
         self.readers = readers
         self.refunds: dict[str, Refund] = {}
-        self.due: deque[Refund] = deque()
+        self.schedule = Schedule()
         self.braked = head.braked
         self._scope = scope
         self._finals = finals
@@ -66,12 +66,8 @@ class Partition:
         self._outbox = Outbox(limits.record_size_max)
         self._dirty: dict[str, Refund] = {}
         self._fresh: deque[Refund] = deque()
-        self._timers: list[tuple[float, int, Refund]] = []
-        self._delays: deque[Refund] = deque()
-        self._ticks = 0
-        # Refunds with a doubt that the ledger does not have yet, and payments that may have a call on the wire.
+        # Refunds with a doubt that the ledger does not have yet.
         self._doubted: set[str] = set()
-        self._unsettled: dict[str, float] = {}
         self._expired: deque[str] = deque()
         self._brake = Brake(limits.brake_window, limits.brake_records_min, limits.brake_ratio)
         channels = {name: scope.currencies.get(name) for name in scope.gateways}
@@ -106,11 +102,11 @@ class Partition:
             if doubted:
                 self._doubted.add(entry.refund_request_id)
             if entry.next_at != on_the_wire:
-                self._unsettled[refund.payment] = entry.next_at
+                self.schedule.unsettled(refund.payment, entry.next_at)
             if not entry.delayed:
-                self._delays.append(refund)
+                self.schedule.unsaid(refund)
             if entry.state is State.WAITING:
-                self._at(entry.next_at, refund)
+                self.schedule.at(entry.next_at, refund)
 
     # Records in.
 
@@ -156,13 +152,13 @@ class Partition:
         entry = OpenEntry(attempt, pin, writing.origin(record), accepted_at=now, next_at=now, state=state)
         refund = Refund(entry, new.digest, mono)
         if possibly_sent:
-            self._unsettled[refund.payment] = self._takeover.settled_at(gateway.terms)
+            self.schedule.unsettled(refund.payment, self._takeover.settled_at(gateway.terms))
         self.refunds[entry.refund_request_id] = refund
         self._fresh.append(refund)
-        self._delays.append(refund)
+        self.schedule.unsaid(refund)
         self._scope.meter.opened(entry.state, new.command.amount)
         if state is State.WAITING:
-            self._due(refund, now)
+            self.schedule.call(refund, now)
 
     def _repeat(self, record: Record, repeat: Repeat) -> None:
         if repeat.final is None or not self._scope.resend:
@@ -212,7 +208,7 @@ class Partition:
                 self._close(refund, verdict, now)
             case Wait(until=until, attempt=attempt):
                 self._set(refund, State.WAITING, attempt=attempt, next_at=until)
-                self._at(until, refund)
+                self.schedule.at(until, refund)
             case Park():
                 self._park(refund, verdict, now)
             case Hold(outcome=outcome, attempt=attempt):
@@ -293,34 +289,11 @@ class Partition:
     def _key(self, refund: Refund) -> bytes:
         return routing_value(refund.entry.attempt.command, self._scope.routing_key).encode()
 
-    # Time.
-
-    def _at(self, moment: float, refund: Refund) -> None:
-        self._ticks += 1
-        heapq.heappush(self._timers, (moment, self._ticks, refund))
-
-    def _due(self, refund: Refund, now: float) -> None:
-        """Call for it now, unless a predecessor's call for the same payment may still be on the wire."""
-        until = self._unsettled.get(refund.payment, now)
-        if until > now:
-            self._at(until, refund)
-        else:
-            self._unsettled.pop(refund.payment, None)
-            self.due.append(refund)
-
-    @property
-    def next_timer(self) -> float | None:
-        """Unix seconds of the next call that is not due yet."""
-        return self._timers[0][0] if self._timers else None
-
     def tick(self, now: float) -> None:
-        """Move refunds whose time has come to `due`; say `refund.delayed` of those that have waited long."""
-        while self._timers and self._timers[0][0] <= now:
-            refund = heapq.heappop(self._timers)[2]
-            if refund.entry.state is State.WAITING:
-                self._due(refund, now)
-        while self._delays and self._delays[0].entry.accepted_at + self._scope.limits.delayed_after_s <= now:
-            self._delayed(self._delays.popleft(), now)
+        """Find what is due; say `refund.delayed` of refunds that have waited long."""
+        self.schedule.tick(now)
+        for refund in self.schedule.taking_long(now - self._scope.limits.delayed_after_s):
+            self._delayed(refund, now)
 
     def _delayed(self, refund: Refund, now: float) -> None:
         gone = refund.entry.refund_request_id not in self.refunds

@@ -1,0 +1,62 @@
+"""When each open refund is looked at next."""
+
+import heapq
+from collections import deque
+from collections.abc import Iterator
+
+from worker.refunds.entry import State
+from worker.stream.refund import Refund
+
+
+class Schedule:
+    """Timers of one partition's refunds. Moments are Unix seconds.
+
+    `due`: refunds to be called for now. A payment can be unsettled: a predecessor's call for it may be on the wire
+    until some moment, and before that none of its refunds becomes due.
+    """
+
+    def __init__(self) -> None:
+        self.due: deque[Refund] = deque()
+        self._timers: list[tuple[float, int, Refund]] = []
+        self._count = 0
+        self._unsettled: dict[str, float] = {}
+        self._unsaid: deque[Refund] = deque()
+
+    def at(self, moment: float, refund: Refund) -> None:
+        """Look at it then."""
+        self._count += 1
+        heapq.heappush(self._timers, (moment, self._count, refund))
+
+    def unsettled(self, payment: str, until: float) -> None:
+        """No call for this payment before `until`."""
+        self._unsettled[payment] = until
+
+    def call(self, refund: Refund, now: float) -> None:
+        """Due now, if its payment is settled."""
+        until = self._unsettled.get(refund.payment, now)
+        if until > now:
+            self.at(until, refund)
+        else:
+            self._unsettled.pop(refund.payment, None)
+            self.due.append(refund)
+
+    def tick(self, now: float) -> None:
+        """Move what its time has come for to `due`. What waits for something else by now is left out."""
+        while self._timers and self._timers[0][0] <= now:
+            refund = heapq.heappop(self._timers)[2]
+            if refund.entry.state is State.WAITING:
+                self.call(refund, now)
+
+    @property
+    def next_moment(self) -> float | None:
+        """When `tick` has something to do."""
+        return self._timers[0][0] if self._timers else None
+
+    def unsaid(self, refund: Refund) -> None:
+        """Nobody was told yet that this refund takes long. Called in the order of acceptance."""
+        self._unsaid.append(refund)
+
+    def taking_long(self, accepted_before: float) -> Iterator[Refund]:
+        """Refunds accepted before then of which nobody was told; each is given once."""
+        while self._unsaid and self._unsaid[0].entry.accepted_at <= accepted_before:
+            yield self._unsaid.popleft()
