@@ -147,8 +147,8 @@ async def resume_partition(settings: Settings, number: int) -> int:
         try:
             opened = await open_partition(number, inputs, journals_of(settings), scope)
             try:
-                opened.partition.braked = ""
-                await opened.journal.commit(opened.partition.batch(clock.monotonic(), last=True))
+                opened.partition.books.braked = ""
+                await opened.journal.commit(opened.partition.last_batch())
             finally:
                 await opened.journal.close()
         finally:

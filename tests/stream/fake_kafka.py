@@ -223,6 +223,11 @@ class FakeSource(FakeInputs):
     def pause(self, partition: int) -> None:
         self.resumed.discard(partition)
 
+    async def positions(self, partition: int) -> Mapping[str, int]:
+        if partition not in self._mine:
+            return {}
+        return {topic: self._positions[topic, partition] for topic in self._topics}
+
     def high_watermarks(self, partition: int) -> Mapping[str, int]:
         return {topic: self._bounds(topic, partition).end for topic in self._topics}
 

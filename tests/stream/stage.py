@@ -204,8 +204,9 @@ class Bench:
             self.partition.accept(each, self.clock.now(), self.clock.monotonic())
 
     def commit(self, *, last: bool = False) -> Written:
-        batch = self.partition.batch(self.clock.monotonic(), last=last)
-        self.partition.committed()
+        books = self.partition.books
+        batch = self.partition.last_batch() if last else books.batch(self.clock.monotonic())
+        self.partition.books.committed()
         return written(batch)
 
     def due(self) -> list[str]:

@@ -48,3 +48,15 @@ def test_the_position_is_the_lowest_unreleased_record_whatever_the_order(release
         assert reader.position == min(released[done:])
         reader.release(offset)
     assert reader.position == max(released) + 1
+
+
+def test_the_position_passes_markers_behind_the_last_record_once_it_is_released() -> None:
+    """A transaction's markers take offsets too; without this, lag would never be zero."""
+    reader = Reader(position=0, reach=0)
+    reader.read(0)
+    reader.skip(2)
+    assert (reader.position, reader.next_offset) == (0, 2)
+    reader.release(0)
+    assert reader.position == 2
+    reader.skip(1)
+    assert reader.position == 2

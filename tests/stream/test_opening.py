@@ -36,7 +36,7 @@ async def test_the_first_opening_starts_at_the_logs_first_record() -> None:
     world.kafka.begins[COMMANDS, 0] = 7
     opened = await world.open()
     assert opened.partition.readers[COMMANDS].next_offset == 7
-    assert world.head() == opened.partition.head
+    assert world.head() == opened.partition.books.head
     assert (world.head().opening, world.head().group, world.head().partitions) == (1, GROUP, 1)
     assert world.committed() == 7
 
@@ -44,7 +44,7 @@ async def test_the_first_opening_starts_at_the_logs_first_record() -> None:
 @in_virtual_time
 async def test_every_opening_has_the_next_number_and_the_same_ledger() -> None:
     world = World()
-    heads = [(await world.open()).partition.head for _ in range(3)]
+    heads = [(await world.open()).partition.books.head for _ in range(3)]
     assert [found.opening for found in heads] == [1, 2, 3]
     assert len({found.ledger_id for found in heads}) == 1
 
@@ -56,8 +56,8 @@ async def test_the_predecessor_is_fenced_before_the_ledger_is_read() -> None:
     first = await world.open()
     second = await world.open()
     with pytest.raises(Fenced):
-        await first.journal.commit(first.partition.batch(0.0))
-    await second.journal.commit(second.partition.batch(0.0))
+        await first.journal.commit(first.partition.books.batch(0.0))
+    await second.journal.commit(second.partition.books.batch(0.0))
 
 
 @in_virtual_time
@@ -83,7 +83,7 @@ async def test_an_opening_whose_first_commit_is_in_doubt_is_none() -> None:
     with pytest.raises(InDoubt):
         await world.open()
     assert all(journal.closed for journal in world.worker.journals.opened)
-    assert (await world.open()).partition.head.opening == 2
+    assert (await world.open()).partition.books.head.opening == 2
 
 
 @in_virtual_time
@@ -213,7 +213,7 @@ async def test_a_ledger_of_another_group_count_or_routing_stops_the_worker() -> 
 async def test_a_worker_that_routes_by_payment_opens_a_ledger_that_was_written_so() -> None:
     world = World(routing_key="payment")
     write(world.kafka, head(routing_key="payment"))
-    assert (await world.open()).partition.head.routing_key == "payment"
+    assert (await world.open()).partition.books.head.routing_key == "payment"
 
 
 @in_virtual_time
@@ -306,7 +306,7 @@ async def test_a_record_forwarded_home_is_found_there() -> None:
     )
     record = world.ask(astray)
     opened.partition.accept(record, world.clock.now(), world.clock.monotonic())
-    batch: Batch = opened.partition.batch(world.clock.monotonic())
+    batch: Batch = opened.partition.books.batch(world.clock.monotonic())
     await opened.journal.commit(batch)
     (arrived,) = world.kafka.logs[COMMANDS, 1]
     assert (arrived.value, header(arrived, "refund-hop")) == (value(astray), "1")

@@ -58,13 +58,13 @@ def test_a_slow_refund_is_journaled_and_its_offset_released_in_the_same_batch() 
     bench = Bench()
     bench.accept(record(0, value("slow")))
     bench.clock.forward(bench.scope.limits.journal_after_s / 2)
-    assert not bench.partition.late(bench.clock.monotonic())
+    assert not bench.partition.books.late(bench.clock.monotonic())
     bench.clock.forward(bench.scope.limits.journal_after_s / 2)
-    assert bench.partition.late(bench.clock.monotonic())
+    assert bench.partition.books.late(bench.clock.monotonic())
     batch = bench.commit()
     assert batch.open["slow"].state is State.WAITING
     assert batch.position == 1
-    assert not bench.partition.late(bench.clock.monotonic())
+    assert not bench.partition.books.late(bench.clock.monotonic())
 
 
 def test_a_refund_that_waits_for_its_next_call_is_journaled_at_once() -> None:
@@ -153,9 +153,9 @@ def test_the_reach_runs_ahead_of_what_was_read() -> None:
 def test_the_reach_counts_only_once_its_head_is_committed() -> None:
     bench = Bench(scope(limits={"reach_records": 100}))
     bench.accept(record(0, value("a")))
-    bench.partition.batch(bench.clock.monotonic())
+    bench.partition.books.batch(bench.clock.monotonic())
     assert bench.reader.reach == 0
-    bench.partition.committed()
+    bench.partition.books.committed()
     assert bench.reader.reach == 101
 
 

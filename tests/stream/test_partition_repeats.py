@@ -216,7 +216,7 @@ def test_the_brake_outlives_the_opening_until_it_is_released() -> None:
     second = reopened(bench)
     second.accept(record(20, value("a")))
     assert second.due() == []
-    second.partition.braked = ""
+    second.partition.books.braked = ""
     third = reopened(second)
     third.accept(record(20, value("a")))
     assert third.due() == ["a"]

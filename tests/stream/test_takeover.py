@@ -88,9 +88,9 @@ def test_a_record_below_the_reach_that_other_settings_may_have_read_stops_the_re
     assert (batch.position, batch.on(LETTERS), batch.open) == (0, [], {})
     assert batch.head.inputs["refund.commands"].reach > 0
     second = reopened(bench)
-    second.partition.braked = ""
+    second.partition.books.braked = ""
     second.accept(record(0, value("below", channel="gone")))
-    assert second.partition.braked
+    assert second.partition.books.braked
 
 
 def test_a_record_that_nobody_could_read_is_a_dead_letter_though_below_the_reach() -> None:
@@ -113,12 +113,12 @@ def test_the_settings_of_a_predecessor_are_handed_on_until_its_reach_is_passed()
     found = head(position=0, reach=2, accounts={"global": "old production"}, reading="old")
     bench = Bench(found=found)
     bench.accept(record(0, value("a")))
-    assert (bench.commit().head.reading, bench.partition.head.accounts) == (
+    assert (bench.commit().head.reading, bench.partition.books.head.accounts) == (
         "old",
         {"global": "old production"},
     )
     bench.accept(record(1, value("b")))
-    assert (bench.commit().head.reading, bench.partition.head.accounts) == (
+    assert (bench.commit().head.reading, bench.partition.books.head.accounts) == (
         bench.scope.reading, bench.scope.accounts,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from typing_extensions import override
 
 from worker.kafka.connection import connection_options
@@ -121,6 +121,13 @@ class KafkaSource:
 
     def _mine(self, partition: int) -> list[TopicPartition]:
         return [part for part in self._joined.assignment() if part.partition == partition]
+
+    async def positions(self, partition: int) -> Mapping[str, int]:
+        """After all that was polled. Empty if the partition is not assigned any more."""
+        try:
+            return {part.topic: await self._joined.position(part) for part in self._mine(partition)}
+        except IllegalStateError:
+            return {}
 
     def high_watermarks(self, partition: int) -> Mapping[str, int]:
         """As the last fetch saw them."""

@@ -70,6 +70,8 @@ class Engine:
             records = await self._unless_stopped(polling)
             self._polled_mono = clock.monotonic()
             self._feed(records or ())
+            if not records:
+                await self._skip_markers()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, Result]) -> Result | None:
         """The work's result; None if `stop` was called first."""
@@ -98,16 +100,31 @@ class Engine:
                 owner.accept(part)
         for number, owner in self._owners.items():
             self._limit(number, owner)
-            ends = self._source.high_watermarks(number)
-            lag = sum(max(end - owner.partition.readers[topic].position, 0) for topic, end in ends.items())
-            self._scope.meter.lag(number, lag)
+            self._scope.meter.lag(number, self._lag(number, owner))
+
+    def _lag(self, number: int, owner: Owner) -> int:
+        ends = self._source.high_watermarks(number)
+        return sum(max(end - owner.partition.readers[topic].position, 0) for topic, end in ends.items())
+
+    async def _skip_markers(self) -> None:
+        """Let the position pass the markers at the end of a log, or its lag would never be zero."""
+        for number, owner in list(self._owners.items()):
+            if number in self._full or not self._lag(number, owner):
+                continue
+            positions = await self._source.positions(number)
+            if owner is self._owners.get(number) and number not in self._full:
+                for topic, position in positions.items():
+                    owner.partition.readers[topic].skip(position)
 
     def _limit(self, number: int, owner: Owner) -> None:
         count, open_max = len(owner.partition.refunds), self._scope.limits.open_max
-        if owner.partition.braked:
+        if owner.partition.books.braked:
             if number not in self._full:
                 log.error(
-                    "partition %d stopped: %s", number, owner.partition.braked, extra={"partition": number}
+                    "partition %d stopped: %s",
+                    number,
+                    owner.partition.books.braked,
+                    extra={"partition": number},
                 )
                 self._scope.meter.partition(number, "braked")
                 self._full.add(number)
@@ -191,7 +208,7 @@ class Engine:
         log.info(
             "partition %d open, opening %d",
             number,
-            opened.partition.head.opening,
+            opened.partition.books.head.opening,
             extra={"partition": number},
         )
         positions = {topic: reader.next_offset for topic, reader in opened.partition.readers.items()}
@@ -260,7 +277,7 @@ class Engine:
         reasons += [
             f"partition {number} is braked"
             for number, owner in self._owners.items()
-            if owner.partition.braked
+            if owner.partition.books.braked
         ]
         heartbeat_s = self._source.heartbeat_age_s()
         if self._serving and heartbeat_s > self._scope.heartbeat_max_s:

@@ -24,6 +24,10 @@ class Reader:
         self._read.append(offset)
         self.next_offset = offset + 1
 
+    def skip(self, position: int) -> None:
+        """There is no record below `position` but those that were read: the rest are a transaction's markers."""
+        self.next_offset = max(self.next_offset, position)
+
     def release(self, offset: int) -> None:
         """The next transaction holds all that this record needs: the position may pass it."""
         self._released.add(offset)

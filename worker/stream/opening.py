@@ -115,11 +115,11 @@ async def _open(number: int, inputs: Inputs, journal: Journal, scope: Scope) -> 
         log.error("%d ledger entries were written by a newer release: held, not run", len(replayed.opaque))
     # Only a writer that nobody has fenced can commit this; what was replayed is all there is.
     try:
-        await journal.commit(partition.batch(mono))
+        await journal.commit(partition.books.batch(mono))
     except BaseException:
         partition.forget()
         raise
-    partition.committed()
+    partition.books.committed()
     return Opened(partition, journal, mono, now)
 
 

@@ -149,7 +149,7 @@ class Owner:
             async with asyncio.timeout(max(self._until - floor_s - clock.monotonic(), 0)):
                 await self._idle.wait()
         self._still_sound()
-        await self._journal.commit(self.partition.batch(clock.monotonic(), last=True))
+        await self._journal.commit(self.partition.last_batch())
 
     async def abandon(self) -> None:
         """The opening has ended: answers that still come are dropped, the successor asks again."""
@@ -178,7 +178,7 @@ class Owner:
         elif self._pending():
             since = mono if self._pending_since is None else self._pending_since
             until = min(until, since + limits.commit_interval_s)
-        if self.partition.unjournaled:
+        if self.partition.books.unjournaled:
             until = min(until, mono + limits.journal_after_s / 4)
         if (timer := self.partition.schedule.next_moment) is not None:
             until = min(until, mono + max(timer - clock.now(), 0))
@@ -188,7 +188,7 @@ class Owner:
                 await self._wake.wait()
 
     def _pending(self) -> int:
-        return self.partition.pending + (len(self._deferred) if self._heard() else 0)
+        return self.partition.books.pending + (len(self._deferred) if self._heard() else 0)
 
     def _stale(self) -> bool:
         """Calls wait only for a fresher commit: have it now, or an idle partition's first refund is late."""
@@ -197,7 +197,11 @@ class Owner:
 
     def _commit_due(self) -> bool:
         limits, mono = self._scope.limits, self._scope.clock.monotonic()
-        if self._stale() or self.partition.late(mono) or mono - self._committed_mono >= limits.quiet_commit_s:
+        if (
+            self._stale()
+            or self.partition.books.late(mono)
+            or mono - self._committed_mono >= limits.quiet_commit_s
+        ):
             return True
         pending = self._pending()
         if not pending:
@@ -211,12 +215,12 @@ class Owner:
         clock = self._scope.clock
         deferred, self._deferred = (self._deferred, deque()) if self._heard() else (deque(), self._deferred)
         now, mono = clock.now(), clock.monotonic()
-        batch = self.partition.batch(mono)
+        batch = self.partition.books.batch(mono)
         self._pending_since = None
         await self._journal.commit(batch)
         # The proof is as old as the moment before the transaction began.
         self._committed_now, self._committed_mono = now, mono
-        self.partition.committed()
+        self.partition.books.committed()
         self._scope.meter.transaction(clock.monotonic() - mono, len(batch.records))
         self._scope.meter.oldest_open(self.partition.number, self.partition.oldest_accepted_at)
         for call in deferred:

@@ -4,8 +4,7 @@ All of its memory may run ahead of what is committed, because a transaction that
 memory is thrown away and read again from the ledger.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, assert_never
 
@@ -19,17 +18,17 @@ from worker.messages.events import (
     replayed_event,
 )
 from worker.refunds.attempt import Attempt, answered, sent
-from worker.refunds.entry import HISTORY_MAX, Head, OpenEntry, Past, Reading, State
+from worker.refunds.entry import HISTORY_MAX, Head, OpenEntry, Past, State
 from worker.refunds.policy import decide, ready
 from worker.refunds.reply import Reply
 from worker.refunds.verdict import Halt, Hold, Outcome, Park, ParkReason, Verdict, Wait
 from worker.stream import writing
+from worker.stream.books import Books
 from worker.stream.brake import Brake
 from worker.stream.finals import Final, Finals
 from worker.stream.intake import Intake, Known, New, Refused, Repeat, Stray
 from worker.stream.offsets import Reader
-from worker.stream.outbox import Outbox
-from worker.stream.ports import Batch, Outgoing, Record
+from worker.stream.ports import Batch, Record
 from worker.stream.refund import Refund
 from worker.stream.routing import routing_value
 from worker.stream.schedule import Schedule
@@ -54,21 +53,16 @@ class Partition:
     ) -> None:
         limits = scope.limits
         self.number = number
-        self.head = head
+        self.books = Books(
+            number, head, takeover, readers, scope, in_use=lambda name: self._known(name) is not None
+        )
         self._takeover = takeover
         self.readers = readers
         self.refunds: dict[str, Refund] = {}
         self.schedule = Schedule()
-        self.braked = head.braked
         self._scope = scope
         self._finals = finals
         self._opaque: set[str] = set()
-        self._outbox = Outbox(limits.record_size_max)
-        self._dirty: dict[str, Refund] = {}
-        self._fresh: deque[Refund] = deque()
-        # Refunds with a doubt that the ledger does not have yet.
-        self._doubted: set[str] = set()
-        self._expired: deque[str] = deque()
         self._brake = Brake(limits.brake_window, limits.brake_records_min, limits.brake_ratio)
         channels = {name: scope.currencies.get(name) for name in scope.gateways}
         self._intake = Intake(
@@ -90,7 +84,7 @@ class Partition:
     ) -> None:
         """Take over a predecessor's open refunds, in the order of their input. What it may have sent, it sent."""
         self._opaque.update(opaque)
-        self._expired.extend(expired)
+        self.books.expired(expired)
         for entry in sorted(
             entries, key=lambda entry: (entry.accepted_at, entry.origin.topic, entry.origin.offset)
         ):
@@ -100,7 +94,7 @@ class Partition:
             self.refunds[entry.refund_request_id] = refund
             self._scope.meter.opened(entry.state, entry.attempt.command.amount)
             if doubted:
-                self._doubted.add(entry.refund_request_id)
+                self.books.doubted(refund)
             if entry.next_at != on_the_wire:
                 self.schedule.unsettled(refund.payment, entry.next_at)
             if not entry.delayed:
@@ -113,24 +107,24 @@ class Partition:
     def accept(self, record: Record, now: float, mono: float) -> None:
         """Take a record over. One that was read before in this opening is passed over."""
         reader = self.readers[record.topic]
-        if self.braked or record.offset < reader.next_offset:
+        if self.books.braked or record.offset < reader.next_offset:
             return
         possibly_sent = record.offset < reader.inherited
         judged = self._intake.judge(record, self._known, now, possibly_sent=possibly_sent)
         if isinstance(judged, Refused) and possibly_sent and not self._takeover.read_alike:
-            self.braked = _lost_sight_of(record, judged)
+            self.books.braked = _lost_sight_of(record, judged)
             return
         reader.read(record.offset)
         self._scope.meter.consumed(judged.disposition)
         self._brake.saw(bad=isinstance(judged, Refused))
-        self.braked = self._brake.tripped
+        self.books.braked = self._brake.tripped
         match judged:
             case New():
                 self._open(record, judged, now, mono, possibly_sent=possibly_sent)
             case Repeat():
                 self._repeat(record, judged)
             case Stray(home=home):
-                self._release_with(record, writing.forwarded(record, home))
+                self.books.replace(record, writing.forwarded(record, home))
             case Refused():
                 self._refuse(record, judged, now)
             case _:
@@ -154,7 +148,7 @@ class Partition:
         if possibly_sent:
             self.schedule.unsettled(refund.payment, self._takeover.settled_at(gateway.terms))
         self.refunds[entry.refund_request_id] = refund
-        self._fresh.append(refund)
+        self.books.fresh(refund)
         self.schedule.unsaid(refund)
         self._scope.meter.opened(entry.state, new.command.amount)
         if state is State.WAITING:
@@ -166,19 +160,14 @@ class Partition:
             self.readers[record.topic].release(record.offset)
             return
         key = routing_value(repeat.command, self._scope.routing_key).encode()
-        self._release_with(record, writing.result(self._scope, replayed_event(repeat.final, key)))
+        self.books.replace(record, writing.result(self._scope, replayed_event(repeat.final, key)))
 
     def _refuse(self, record: Record, refused: Refused, now: float) -> None:
         invalid = refused.invalid
         letters = [writing.dead_letter(self._scope, record, invalid)]
         if invalid.refund_request_id is not None:
             letters.append(writing.rejection(self._scope, record, invalid, invalid.refund_request_id, now))
-        self._release_with(record, *letters)
-
-    def _release_with(self, record: Record, *replacements: Outgoing) -> None:
-        for replacement in replacements:
-            self._outbox.hold_back(record.topic, record.offset, replacement)
-        self.readers[record.topic].release(record.offset)
+        self.books.replace(record, *letters)
 
     # Calls out, answers in.
 
@@ -242,13 +231,9 @@ class Partition:
         scope, entry = self._scope, refund.entry
         event = outcome_event(entry, outcome, now, scope.source, self._key(refund))
         final = final_entry(entry, event, now)
-        self._outbox.add(writing.result(scope, event), writing.ledger(scope, self.number, final))
+        self.books.close(refund, writing.result(scope, event), final)
         self._finals.put(entry.refund_request_id, Final(refund.digest, final if scope.resend else None))
-        self._release(refund)
-        self._dirty.pop(entry.refund_request_id, None)
-        self._doubted.discard(entry.refund_request_id)
         del self.refunds[entry.refund_request_id]
-        refund.journaled = True
         scope.meter.closed(entry.state, entry.attempt.command.amount)
         scope.meter.published(event.type)
         scope.meter.final(now - entry.origin.timestamp_ms / 1000, entry.attempt.number)
@@ -259,27 +244,15 @@ class Partition:
         self._scope.meter.parked(park.reason)
 
     def _publish(self, refund: Refund, event: Event) -> None:
-        self._outbox.add(writing.result(self._scope, event))
+        self.books.publish(writing.result(self._scope, event))
         self._scope.meter.published(event.type)
         refund.entry = replace(refund.entry, sequence=refund.entry.sequence + 1)
-        self._write(refund)
+        self.books.write(refund)
 
     def _set(self, refund: Refund, state: State, **changes: Any) -> None:
         self._meter(refund, state)
         refund.entry = replace(refund.entry, state=state, **changes)
-        self._write(refund)
-
-    def _write(self, refund: Refund) -> None:
-        """Have the ledger say what the entry says; from then on the input offset is not needed any more."""
-        self._dirty[refund.entry.refund_request_id] = refund
-        self._doubted.discard(refund.entry.refund_request_id)
-        self._release(refund)
-
-    def _release(self, refund: Refund) -> None:
-        if not refund.journaled:
-            refund.journaled = True
-            origin = refund.entry.origin
-            self.readers[origin.topic].release(origin.offset)
+        self.books.write(refund)
 
     def _meter(self, refund: Refund, state: State) -> None:
         amount = refund.entry.attempt.command.amount
@@ -303,77 +276,9 @@ class Partition:
         refund.entry = replace(refund.entry, delayed=True)
         self._publish(refund, event)
 
-    # Batches out.
-
-    @property
-    def pending(self) -> int:
-        """Records that the next batch would hold because something happened."""
-        return len(self._outbox) + len(self._dirty)
-
-    @property
-    def unjournaled(self) -> bool:
-        """Whether some refund's input offset may still be held back by it."""
-        self._forget_journaled()
-        return bool(self._fresh)
-
-    def late(self, mono: float) -> bool:
-        """Whether some refund has taken so long that the ledger must hold it instead of the input offset."""
-        return self.unjournaled and mono - self._fresh[0].read_at >= self._scope.limits.journal_after_s
-
-    def batch(self, mono: float, *, last: bool = False) -> Batch:
-        """Everything since the last batch, and the head. `last`: no call follows, so every open refund is journaled."""
-        while self._fresh and (last or self.late(mono)):
-            refund = self._fresh.popleft()
-            if not refund.journaled:
-                self._write(refund)
-        if last:
-            for refund in self.refunds.values():
-                if refund.calling:
-                    self._write(refund)
-        entries = [
-            writing.ledger(self._scope, self.number, refund.written) for refund in self._dirty.values()
-        ]
-        self._dirty.clear()
-        expired = [
-            self._expired.popleft()
-            for _ in range(min(len(self._expired), self._scope.limits.expire_records_max))
-        ]
-        # An id that was forgotten may have come back meanwhile as a new refund.
-        gone = [name for name in expired if self._known(name) is None]
-        tombstones = [writing.forgotten(self._scope, self.number, name) for name in gone]
-        self.head = self._next_head(last=last)
-        head = writing.ledger_head(self._scope, self.number, self.head)
-        records = self._outbox.take(self.readers, [*entries, *tombstones, head])
-        return Batch({topic: reading.position for topic, reading in self.head.inputs.items()}, records)
-
-    def committed(self) -> None:
-        """The last batch is visible: calls may reach as far as its head says."""
-        for topic, reading in self.head.inputs.items():
-            self.readers[topic].reach = reading.reach
-
-    def _next_head(self, *, last: bool) -> Head:
-        past = all(reader.next_offset >= reader.inherited for reader in self.readers.values())
-        sent_by = self._scope if past else self._takeover
-        return replace(
-            self.head,
-            inputs=dict(self._readings(last=last)),
-            braked=self.braked,
-            closed=last and not self._doubted,
-            accounts=sent_by.accounts,
-            reading=sent_by.reading,
-        )
-
-    def _readings(self, *, last: bool) -> Iterator[tuple[str, Reading]]:
-        for topic, reader in self.readers.items():
-            # After a clean end nothing that was not read was sent, but for what a predecessor may have sent: an
-            # opening can end before it has come to those records.
-            clean = max(reader.next_offset, reader.inherited)
-            ahead = max(reader.next_offset + self._scope.limits.reach_records, reader.reach)
-            yield topic, Reading(reader.position, clean if last else ahead)
-
-    def _forget_journaled(self) -> None:
-        while self._fresh and self._fresh[0].journaled:
-            self._fresh.popleft()
+    def last_batch(self) -> Batch:
+        """The opening's last words: no call follows."""
+        return self.books.last_batch([refund for refund in self.refunds.values() if refund.calling])
 
     @property
     def oldest_accepted_at(self) -> float | None:

@@ -139,6 +139,10 @@ class Source(Inputs, Protocol):
 
     def pause(self, partition: int) -> None: ...
 
+    async def positions(self, partition: int) -> Mapping[str, int]:
+        """Of each input topic, the offset after all that was polled; beyond a last record there may be markers."""
+        ...
+
     def high_watermarks(self, partition: int) -> Mapping[str, int]:
         """Of each input topic, as the last fetch saw it; a topic that was not fetched yet is missing."""
         ...
