@@ -5,79 +5,33 @@ them is imported here. What they did is judged from the topics and from Alipay's
 """
 
 import asyncio
-import json
-import os
-import signal
 import sys
 import time
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
 
+from tests.broker.processes import WAIT_MAX_S, Worker
+from tests.broker.settings_file import CLIENT_ID, toml
+from tests.broker.sight import Sight, watching
 from worker.alipay.signing import new_key_pair
 from worker.demo.evidence import Evidence
-from worker.demo.local import GUARD, free_port
+from worker.demo.local import free_port
 from worker.demo.proof import PROMISES
 from worker.demo.witness import read_evidence
 from worker.kafka import topics
-from worker.kafka.records import record_of
-from worker.messages.ledger import HEAD_KEY, BadEntry, read_entry
-from worker.refunds.entry import Entry, Head, OpenEntry
-from worker.settings import Settings, parse
+from worker.settings import parse
 from worker.simulator import AlipaySimulator, SimulatorSettings
 from worker.simulator.ledger import LedgerSettings
 from worker.simulator.modes import Mode, mode_named
-from worker.stream.ports import Record
 from worker.stream.routing import home
-
-CLIENT_ID: Final = "C1"
-WAIT_MAX_S: Final = 40.0
-FINAL: Final = ("refund.succeeded.v1", "refund.failed.v1")
-
-# A cluster in a hurry: what production does in a minute takes seconds, in the same proportions.
-KAFKA: Final[Mapping[str, float]] = {
-    "session_timeout_s": 4.0,
-    "rebalance_timeout_s": 8.0,
-    "heartbeat_interval_s": 0.4,
-    "transaction_timeout_s": 3.5,
-    "request_timeout_s": 6.0,
-}
-STREAM: Final[Mapping[str, Any]] = {
-    "commit_deadline_s": 3.0,
-    "lease_s": 2.0,
-    "lease_margin_s": 0.3,
-    "journal_after_s": 0.5,
-    "quiet_commit_s": 1.0,
-    "opening_retry_s": 0.2,
-    "probe_after_s": 0.5,
-    "probe_interval_max_s": 1.0,
-    "suspect_hold_s": 0.5,
-    "revoke_s": 3.0,
-    "drain_s": 5.0,
-    "drain_floor_s": 1.5,
-}
-CHANNEL: Final[Mapping[str, Any]] = {
-    "type": "global",
-    "client_id": CLIENT_ID,
-    "refunds": "synchronous",
-    "connect_s": 1.0,
-    "deadline_s": 1.5,
-    "backoff_floor_s": 0.1,
-    "backoff_base_s": 0.1,
-    "backoff_cap_s": 0.5,
-    "submit_for_s": 5.0,
-    "absences_needed": 2,
-    "absences_apart_s": 0.2,
-    "quiet_s": 2.0,
-    "ramp_rate": 50.0,
-}
 
 
 @cache
@@ -86,84 +40,23 @@ def key_pairs() -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
     return new_key_pair(), new_key_pair()
 
 
-@dataclass(slots=True)
-class Worker:
-    """One worker process; its guard ends it if the tests end first."""
-
-    name: str
-    log: Path
-    guard: Process
-    pid: int
-
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-
-    def freeze(self) -> None:
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
-
-    def terminate(self) -> None:
-        os.kill(self.pid, signal.SIGTERM)
-
-    @property
-    def running(self) -> bool:
-        return self.guard.returncode is None
-
-    async def ended(self) -> int:
-        """Its exit code; 128 + 119 is kill -9."""
-        async with asyncio.timeout(WAIT_MAX_S):
-            return await self.guard.wait()
-
-    async def stop(self) -> int:
-        self.terminate()
-        return await self.ended()
-
-    def logged(self, text: str) -> int:
-        """How many lines of its log have this text."""
-        return sum(text in line for line in self.log.read_text(errors="replace").splitlines())
-
-
-@dataclass(slots=True)
-class World:
-    """`results`, `letters`, `ledger`: committed records in the order of their partitions, as far as `look` has read."""
+@dataclass(slots=True, kw_only=True)
+class World(Sight):
+    """One cluster of workers, its topics, its Alipay."""
 
     bootstrap_servers: str
     prefix: str
     folder: Path
     simulator: AlipaySimulator
-    settings: Settings
     config: Path
     producer: AIOKafkaProducer
-    consumer: AIOKafkaConsumer
-    commands: list[Record] = field(default_factory=list)
-    results: list[Record] = field(default_factory=list)
-    letters: list[Record] = field(default_factory=list)
-    ledger: list[Record] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
 
     # Workers.
 
     async def start(self, config: Path | None = None) -> Worker:
         """A worker process; returns at once."""
-        name = f"worker-{len(self.workers)}"
-        log = self.folder / f"{name}.log"
-        home_folder = self.folder / name
-        home_folder.mkdir()
-        command = [sys.executable, "-m", "worker", "run", "--config", str(config or self.config)]
-        with log.open("ab") as out:
-            guard = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(GUARD), str(home_folder), *command),
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=out,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
-                start_new_session=True,
-            )
-        if guard.stdout is None:
-            raise AssertionError
-        worker = Worker(name, log, guard, int(await guard.stdout.readline()))
+        worker = await Worker.start(f"worker-{len(self.workers)}", self.folder, config or self.config)
         self.workers.append(worker)
         return worker
 
@@ -227,7 +120,21 @@ class World:
         batch.append(key=key, value=value, timestamp=timestamp_ms, headers=list(headers))
         await (await self.producer.send_batch(batch, self.settings.topics.commands, partition=partition))
 
-    # What an outsider sees.
+    async def reset_offsets(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        """As kafka-consumer-groups.sh --reset-offsets does, while no worker runs."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap_servers,
+            group_id=self.settings.kafka.group_id,
+            enable_auto_commit=False,
+        )
+        await consumer.start()
+        try:
+            consumer.assign(list(offsets))
+            await consumer.commit(dict(offsets))
+        finally:
+            await consumer.stop()
+
+    # Judged.
 
     async def proven(self) -> Evidence:
         """All promises hold for everything that is on the topics and in Alipay's books now."""
@@ -247,23 +154,14 @@ class World:
             await self.look()
         return evidence
 
-    async def look(self, wait_s: float = 0.1) -> None:
-        """Read on."""
-        lists = {
-            self.settings.topics.commands: self.commands,
-            self.settings.topics.results: self.results,
-            self.settings.topics.ledger: self.ledger,
-            self.settings.topics.dead_letters: self.letters,
-        }
-        for part, records in (await self.consumer.getmany(timeout_ms=round(wait_s * 1000))).items():
-            lists[part.topic].extend(record_of(record) for record in records)
-
     async def until(self, what: Callable[[], bool], meant: str, limit_s: float = WAIT_MAX_S) -> None:
         """Read on until `what` holds."""
         deadline = time.monotonic() + limit_s
         while not what():
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within {limit_s:g} s: {meant}\n{self.tails()}")
+            if any(worker.broke_down for worker in self.workers):
+                raise AssertionError(f"a worker ended before: {meant}\n{self.tails()}")
             await self.look()
 
     async def caught_up(self) -> None:
@@ -282,52 +180,6 @@ class World:
                     raise AssertionError(f"an open transaction holds {part} back\n{self.tails()}")
                 await self.look()
 
-    def outcomes(self, refund_request_id: str) -> list[str]:
-        """Types of the final events of this refund, replays not counted."""
-        return [
-            kind
-            for record in self.results
-            if (kind := text(record, "ce_type")) in FINAL
-            and text(record, "ce_subject") == refund_request_id
-            and text(record, "ce_replayed") != "true"
-        ]
-
-    def events(self, kind: str) -> list[Record]:
-        return [record for record in self.results if text(record, "ce_type") == kind]
-
-    def final(self, names: Sequence[str]) -> Callable[[], bool]:
-        """Whether each has an outcome."""
-        return lambda: (
-            set(names) <= {text(record, "ce_subject") for record in self.results if is_final(record)}
-        )
-
-    def entries(self, partition: int | None = None) -> dict[str, Entry | BadEntry]:
-        """The last entry of each key, heads left out."""
-        found: dict[tuple[int, bytes], Record] = {
-            (record.partition, record.key or b""): record
-            for record in self.ledger
-            if record.key != HEAD_KEY and partition in {None, record.partition}
-        }
-        return {
-            key.decode(): read_entry(key, record.value)
-            for (_, key), record in found.items()
-            if record.value is not None
-        }
-
-    def open(self) -> dict[str, OpenEntry]:
-        return {name: entry for name, entry in self.entries().items() if isinstance(entry, OpenEntry)}
-
-    def head(self, partition: int) -> Head | None:
-        values = [
-            record.value for record in self.ledger if record.key == HEAD_KEY and record.partition == partition
-        ]
-        entry = read_entry(HEAD_KEY, values[-1]) if values else None
-        return entry if isinstance(entry, Head) else None
-
-    def position(self, partition: int) -> int:
-        head = self.head(partition)
-        return head.inputs[self.settings.topics.commands].position if head else 0
-
     def tails(self, lines: int = 40) -> str:
         """The ends of the workers' logs."""
         return "\n".join(
@@ -336,18 +188,9 @@ class World:
         )
 
 
-def text(record: Record, header: str) -> str:
-    """The last header of this name, "" if there is none."""
-    return (dict(record.headers).get(header) or b"").decode()
-
-
 def mode(name: str, **parameters: object) -> Mode:
     """How Alipay shall treat a call, by the simulator's own names."""
     return mode_named({"mode": name, **parameters})
-
-
-def is_final(record: Record) -> bool:
-    return text(record, "ce_type") in FINAL
 
 
 def refund(name: str, payment: str = "", value: int = 100, **more: Any) -> dict[str, Any]:
@@ -359,37 +202,6 @@ def refund(name: str, payment: str = "", value: int = 100, **more: Any) -> dict[
         "channel": "global",
         **more,
     }
-
-
-def toml(
-    bootstrap: str, prefix: str, folder: Path, url: str, sections: Mapping[str, Mapping[str, Any]]
-) -> str:
-    """A settings file: the sections above with `sections` over them."""
-    tables: dict[str, dict[str, Any]] = {
-        "kafka": {"bootstrap_servers": bootstrap, "group_id": f"{prefix}group", **KAFKA},
-        "topics": {
-            **{name: f"{prefix}{name}" for name in ("commands", "results", "ledger", "signals", "control")},
-            "partitions": 2,
-            "replication_factor": 1,
-            "min_insync_replicas": 1,
-        },
-        "stream": dict(STREAM),
-        "channels.global": {
-            **CHANNEL,
-            "base_url": url,
-            "private_key_file": str(folder / "merchant.pem"),
-            "alipay_public_key_files": [str(folder / "alipay.pem")],
-        },
-        "http": {"host": "127.0.0.1", "port": 0},
-        "log": {"format": "console"},
-    }
-    for name, values in sections.items():
-        tables.setdefault(name.replace("__", "."), {}).update(values)
-    # TOML's numbers, texts and lists look like JSON's.
-    return "\n".join(
-        f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
-        for name, values in tables.items()
-    )
 
 
 @asynccontextmanager
@@ -423,38 +235,19 @@ async def world(
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all")
         await producer.start()
         stack.push_async_callback(producer.stop)
-        consumer = await stack.enter_async_context(_watching(bootstrap_servers, settings))
-        watched = World(bootstrap_servers, prefix, folder, simulator, settings, config, producer, consumer)
+        consumer = await stack.enter_async_context(watching(bootstrap_servers, settings))
+        watched = World(
+            bootstrap_servers=bootstrap_servers,
+            prefix=prefix,
+            folder=folder,
+            simulator=simulator,
+            settings=settings,
+            config=config,
+            producer=producer,
+            consumer=consumer,
+        )
         stack.push_async_callback(_end_all, watched)
         yield watched
-
-
-@asynccontextmanager
-async def _watching(bootstrap_servers: str, settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    """Reads what is committed, from the beginning, as a member of no group."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-    )
-    await consumer.start()
-    try:
-        names = settings.topics
-        counts = {
-            names.commands: names.partitions,
-            names.ledger: names.partitions,
-            names.dead_letters: names.partitions,
-            names.results: names.results_partitions,
-        }
-        consumer.assign(
-            [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]
-        )
-        await consumer.seek_to_beginning()
-        yield consumer
-    finally:
-        await consumer.stop()
 
 
 async def _end_all(watched: World) -> None:

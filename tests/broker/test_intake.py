@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from tests.broker.conftest import MakeWorld
-from tests.broker.harness import World, mode, refund, text
+from tests.broker.harness import World, mode, refund
+from tests.broker.sight import text
 from worker.messages.dead_letter import PREFIX
 from worker.messages.invalid import Problem
 from worker.stream.routing import HOP_HEADER

@@ -7,7 +7,8 @@ from pathlib import Path
 import orjson
 
 from tests.broker.conftest import MakeWorld
-from tests.broker.harness import World, is_final, mode, refund, text, world
+from tests.broker.harness import World, mode, refund, world
+from tests.broker.sight import is_final, text
 from worker.demo.local_kafka import LocalKafka
 from worker.messages.ledger import HEAD_KEY
 from worker.refunds.attempt import Stage
