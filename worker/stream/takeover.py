@@ -31,13 +31,16 @@ class Takeover:
         """A refund that the ledger holds open, as it must be seen now; and whether the ledger has less doubt of it."""
         if entry.state is State.PARKED:
             return entry, False
-        if not self._configured(entry.pin):
-            return replace(entry, state=State.UNCONFIGURED), False
-        terms = self.scope.gateways[entry.pin.channel].terms
-        opened = replace(entry, state=State.WAITING, held=None, calling=False)
         # Halted refunds are written down before they wait, and again before they are called.
         never_sent = entry.state is State.HALTED and entry.attempt.first_sent_at is None
-        if never_sent or (self.clean and not entry.calling):
+        certain = never_sent or (self.clean and not entry.calling)
+        if not self._configured(entry.pin):
+            # Kept as if under way, for the opening that can ask: it may find that ours ended in order.
+            held = replace(entry, state=State.UNCONFIGURED, calling=not certain)
+            return held, held.calling and not entry.calling
+        terms = self.scope.gateways[entry.pin.channel].terms
+        opened = replace(entry, state=State.WAITING, held=None, calling=False)
+        if certain:
             return replace(opened, attempt=replace(entry.attempt, absences=0)), False
         attempt = inherited(entry.attempt, self.at, self._quiet_s(terms), entry.accepted_at)
         if entry.next_at <= self.at:
