@@ -10,6 +10,8 @@ from typing_extensions import override
 
 EPOCH: Final = 1_700_000_000.0
 """Unix seconds at which virtual time begins."""
+TURN_S: Final = 1e-6
+"""What one turn of the loop takes: else code that waits until a sum of floats is reached could turn for ever."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,11 +29,9 @@ class _Selector(selectors.DefaultSelector):
     @override
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         events = super().select(0)
-        if events:
-            return events
-        if timeout is None:
+        if timeout is None and not events:
             raise NothingCanHappen("no task is ready and no timer is set")
-        self.elapsed_s += max(timeout, 0)
+        self.elapsed_s += TURN_S if events else max(timeout or 0, TURN_S)
         return events
 
 
@@ -84,5 +84,5 @@ class VirtualClock:
 
 
 async def settle() -> None:
-    """Let everything happen that can happen without any time passing."""
-    await asyncio.sleep(1e-9)
+    """Let everything happen that can happen in no time worth mentioning."""
+    await asyncio.sleep(100 * TURN_S)

@@ -11,7 +11,7 @@ from worker.refunds.backoff import Backoff
 from worker.refunds.command import Command
 from worker.refunds.entry import Pin
 from worker.refunds.policy import Terms
-from worker.refunds.reply import NotStarted, Reply, Succeeded
+from worker.refunds.reply import Misconfigured, NotStarted, Reply, Succeeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,11 @@ SUCCEEDED: Final = Succeeded("alipay-refund-1", "2024-06-04T09:02:03+08:00")
 
 
 class FakeGateway:
-    """Answers what was scripted for a refund, in order; then, and without a script, success at once."""
+    """Answers what was scripted for a refund, in order; then, and without a script, success at once.
+
+    `on_call` sees every attempt whose call starts. Before `broken_until`, seconds on the loop's clock, the account is
+    misconfigured.
+    """
 
     def __init__(self, name: str = "global", account: str = "5Y", environment: str = "production") -> None:
         self.name = name
@@ -50,6 +54,8 @@ class FakeGateway:
         self.resumptions = 0
         self.in_flight: Counter[str] = Counter()
         self.overlaps: list[str] = []
+        self.broken_until = 0.0
+        self.on_call: Callable[[Attempt], None] = lambda attempt: None
         self._scripts: dict[str, deque[Step]] = {}
 
     def script(self, refund_request_id: str, *steps: Step) -> None:
@@ -71,6 +77,7 @@ class FakeGateway:
         if not may_start():
             self.refused.append(attempt)
             return NotStarted()
+        self.on_call(attempt)
         payment = attempt.command.payment_id
         if self.in_flight[payment]:
             self.overlaps.append(payment)
@@ -82,6 +89,8 @@ class FakeGateway:
             self.in_flight[payment] -= 1
 
     async def _answer(self, refund_request_id: str) -> Reply | NotStarted:
+        if asyncio.get_running_loop().time() < self.broken_until:
+            return Misconfigured("SIGNATURE_INVALID")
         script = self._scripts.get(refund_request_id)
         step = script.popleft() if script else SUCCEEDED
         if isinstance(step, Exception):

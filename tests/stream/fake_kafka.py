@@ -159,7 +159,10 @@ class FakeInputs:
 
 
 class FakeSource(FakeInputs):
-    """A member of a group whose coordinator is the test: `assign`, `revoke`, `silence`, `beat`."""
+    """A member of a group whose coordinator is the test: `assign`, `revoke`, `silence`, `beat`.
+
+    `trouble`: what the next poll raises.
+    """
 
     def __init__(self, kafka: FakeKafka, topics: Iterable[str]) -> None:
         super().__init__(kafka, topics)
@@ -167,6 +170,7 @@ class FakeSource(FakeInputs):
         self._mine: set[int] = set()
         self.resumed: set[int] = set()
         self.rejoined = 0
+        self.trouble: Exception | None = None
         self.stopped = False
         self._beaten_at: float | None = None
 
@@ -192,6 +196,8 @@ class FakeSource(FakeInputs):
         self.resumed.clear()
 
     async def poll(self, records_max: int, wait_s: float) -> Sequence[Record]:
+        if self.trouble is not None:
+            raise self.trouble
         records = self._fetch(records_max)
         if not records:
             self._kafka.appended.clear()

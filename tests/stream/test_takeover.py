@@ -218,6 +218,27 @@ def test_an_end_is_not_in_order_while_the_ledger_lacks_a_doubt() -> None:
     assert third.refund("a").entry.attempt.ambiguous
 
 
+@pytest.mark.parametrize("said", [False, True])
+def test_the_doubt_about_a_refund_outlives_openings_that_cannot_ask(said: bool) -> None:
+    """Its account was not configured for a while: whether it had been sent before is as open as it was."""
+    crashed = entry("a")
+    without = Bench(scope([FakeGateway("other")]), entries=[crashed])
+    if said:
+        without.clock.forward(without.scope.limits.delayed_after_s)
+        without.due()
+    batch = without.commit(last=True)
+    again = Bench(found=batch.head, entries=batch.open.values() or [crashed])
+    assert again.refund("a").entry.attempt.ambiguous
+
+
+def test_a_refund_that_certainly_was_not_sent_stays_certain_over_openings_that_cannot_ask() -> None:
+    waiting = entry("a")
+    without = Bench(scope([FakeGateway("other")]), found=head(closed=True), entries=[waiting])
+    batch = without.commit(last=True)
+    again = Bench(found=batch.head, entries=batch.open.values() or [waiting])
+    assert not again.refund("a").entry.attempt.ambiguous
+
+
 def test_a_doubt_that_was_written_is_no_reason_to_doubt_again() -> None:
     second = Bench(entries=[entry("a")])
     second.answer("a", Contradicted("another amount"))

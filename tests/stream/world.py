@@ -46,6 +46,11 @@ class Worker:
             self.engine.stop()
             await task
 
+    async def run_for(self, seconds: float, *partitions: int) -> None:
+        """Run so long, then stop; raises what stopped it."""
+        async with self.running(*partitions):
+            await asyncio.sleep(seconds)
+
 
 class World:
     """One cluster and one account."""
