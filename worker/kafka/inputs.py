@@ -7,6 +7,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import connection_options
 from worker.kafka.doubt import in_doubt_if_lost
 from worker.settings import KafkaSettings
@@ -18,8 +19,11 @@ LOOKUP_S: Final = 20.0
 class KafkaInputs:
     """Logs and committed offsets, as the brokers have them now."""
 
-    def __init__(self, kafka: KafkaSettings, topics: Sequence[str], ledger_topic: str) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, topics: Sequence[str], ledger_topic: str, clients: Clients = AIOKAFKA
+    ) -> None:
         self._kafka = kafka
+        self._clients = clients
         self._topics = tuple(topics)
         self._ledger_topic = ledger_topic
         self._consumer: AIOKafkaConsumer | None = None
@@ -28,7 +32,7 @@ class KafkaInputs:
     async def start(self) -> None:
         """Connect. Raises aiokafka's errors, TimeoutError."""
         async with asyncio.timeout(LOOKUP_S):
-            self._consumer = AIOKafkaConsumer(
+            self._consumer = self._clients.consumer(
                 **connection_options(self._kafka),
                 # Never subscribes, so it is no member; the group is whose committed offsets are asked for.
                 group_id=self._kafka.group_id,
@@ -38,7 +42,7 @@ class KafkaInputs:
                 isolation_level="read_uncommitted",
             )
             await self._consumer.start()
-            self._admin = AIOKafkaAdminClient(**connection_options(self._kafka))
+            self._admin = self._clients.admin(**connection_options(self._kafka))
             await self._admin.start()
 
     async def partitions(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 
+from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import connection_options
 from worker.kafka.doubt import in_doubt_if_lost
 from worker.kafka.records import record_of
@@ -33,8 +34,10 @@ class KafkaJournals:
         *,
         limits: Limits,
         batch_size_max: int,
+        clients: Clients = AIOKAFKA,
     ) -> None:
         self._kafka = kafka
+        self._clients = clients
         self._ledger_topic = ledger_topic
         self._input_topic = input_topic
         self._limits = limits
@@ -44,7 +47,7 @@ class KafkaJournals:
         """A writer whose transactional id has just been initialised. Raises InDoubt when that did not succeed."""
         with in_doubt_if_lost():
             options = connection_options(self._kafka)
-        producer = AIOKafkaProducer(
+        producer = self._clients.producer(
             **options,
             # Of the partition, never of this process: the next owner must meet the same id to fence this one. A
             # colon cannot occur in a topic's name, so no two (group, topic, partition) give one id.
@@ -59,7 +62,12 @@ class KafkaJournals:
         )
         begun = forbid_repeated_end(producer)
         journal = KafkaJournal(
-            producer, begun, TopicPartition(self._ledger_topic, partition), self._kafka, self._limits
+            producer,
+            begun,
+            TopicPartition(self._ledger_topic, partition),
+            self._kafka,
+            self._limits,
+            self._clients,
         )
         try:
             async with asyncio.timeout(self._limits.opening_deadline_s):
@@ -82,8 +90,10 @@ class KafkaJournal:
         ledger: TopicPartition,
         kafka: KafkaSettings,
         limits: Limits,
+        clients: Clients,
     ) -> None:
         self._producer = producer
+        self._clients = clients
         self._begun = begun
         self._ledger = ledger
         self._kafka = kafka
@@ -125,7 +135,7 @@ class KafkaJournal:
         return ends[self._ledger]
 
     def _reader(self, isolation: str) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
+        return self._clients.consumer(
             **connection_options(self._kafka),
             group_id=None,
             enable_auto_commit=False,

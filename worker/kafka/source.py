@@ -10,6 +10,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from typing_extensions import override
 
+from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import connection_options
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.records import record_of
@@ -27,9 +28,17 @@ Revoked = Callable[[Collection[int]], Awaitable[None]]
 class KafkaSource:
     """A member of the consumer group, over topics with the same partition count."""
 
-    def __init__(self, kafka: KafkaSettings, topics: Sequence[str], ledger_topic: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        topics: Sequence[str],
+        ledger_topic: str,
+        clock: Clock,
+        clients: Clients = AIOKAFKA,
+    ) -> None:
         self._kafka = kafka
-        self._inputs = KafkaInputs(kafka, topics, ledger_topic)
+        self._clients = clients
+        self._inputs = KafkaInputs(kafka, topics, ledger_topic, clients)
         self._topics = tuple(topics)
         self._clock = clock
         self._resumed: set[int] = set()
@@ -47,7 +56,7 @@ class KafkaSource:
 
     async def _join(self) -> None:
         kafka = self._kafka
-        consumer = AIOKafkaConsumer(
+        consumer = self._clients.consumer(
             **connection_options(kafka),
             group_id=kafka.group_id,
             enable_auto_commit=False,
