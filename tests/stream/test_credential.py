@@ -15,7 +15,9 @@ from worker.stream.dispatch import Call
 from worker.stream.limits import Limits
 
 MISCONFIGURED = Misconfigured("SIGNATURE_INVALID")
-LIMITS = Limits(probe_after_s=15, probe_interval_max_s=100, suspect_run_max=3, suspect_hold_s=30)
+LIMITS = Limits(
+    probe_after_s=15, probe_interval_max_s=100, suspect_run_max=3, suspect_hold_s=30, suspect_answers_min=30
+)
 
 
 class Account:
@@ -175,6 +177,22 @@ def test_a_run_of_suspect_declines_halts_before_any_is_published() -> None:
         account.learn(SUSPECT, at=float(at))
     assert account.credential.code == SUSPECT_RUN
     assert (account.held(), account.believable(1e9)) == (3, 0)
+
+
+def test_a_share_of_suspect_declines_halts_although_successes_come_between() -> None:
+    """Half of the stream goes to a wrong environment, say: no run, but nothing to be believed."""
+    account = Account()
+    for _ in range(LIMITS.suspect_answers_min // 3):
+        assert not account.credential.halted
+        account.learn(SUCCEEDED)
+        account.learn(SUSPECT)
+        account.learn(SUSPECT)
+    assert account.credential.code == SUSPECT_RUN
+    assert account.held() > 0
+    assert account.believable(at=10_000.0) == 0
+    account.learn(SUCCEEDED, probe=True)
+    account.learn(SUSPECT)
+    assert not account.credential.halted
 
 
 def test_one_payment_declined_again_and_again_is_no_run() -> None:

@@ -203,6 +203,12 @@ def _stream(settings: Settings) -> Findings:
         yield Finding(
             "stream.brake_records_min", "can never be reached; expected at most stream.brake_window"
         )
+    if stream.suspect_ratio > 1:
+        yield Finding("stream.suspect_ratio", f"{stream.suspect_ratio} is no ratio; expected at most 1")
+    if stream.suspect_answers_min > stream.suspect_window:
+        yield Finding(
+            "stream.suspect_answers_min", "can never be reached; expected at most stream.suspect_window"
+        )
     if stream.command_size_max > stream.record_size_max // 2:
         yield Finding(
             "stream.command_size_max",

@@ -1,21 +1,21 @@
-"""Stops a partition whose input has become unreadable, instead of emptying the topic into the dead letters."""
+"""Notices when most of what comes is bad: then it is the stream that is at fault, and each piece must not be judged."""
 
 from collections import deque
 
 
 class Brake:
-    """Trips when more than `ratio` of the last `window` records (at least `records_min` of them) were bad."""
+    """Trips when more than `ratio` of the last `window` (and at least `seen_min`) were bad."""
 
-    __slots__ = ("_bad", "_last", "_ratio", "_records_min")
+    __slots__ = ("_bad", "_last", "_ratio", "_seen_min")
 
-    def __init__(self, window: int, records_min: int, ratio: float) -> None:
+    def __init__(self, window: int, seen_min: int, ratio: float) -> None:
         self._last: deque[bool] = deque(maxlen=window)
-        self._records_min = records_min
+        self._seen_min = seen_min
         self._ratio = ratio
         self._bad = 0
 
     def saw(self, *, bad: bool) -> None:
-        """Count one record."""
+        """Count one."""
         if len(self._last) == self._last.maxlen:
             self._bad -= self._last[0]
         self._last.append(bad)
@@ -23,8 +23,8 @@ class Brake:
 
     @property
     def tripped(self) -> str:
-        """Why reading must stop, or ""."""
+        """How many were bad, "" while that is few enough."""
         seen = len(self._last)
-        if seen < self._records_min or self._bad <= self._ratio * seen:
+        if seen < self._seen_min or self._bad <= self._ratio * seen:
             return ""
-        return f"{self._bad} of the last {seen} records were unreadable, invalid or in conflict"
+        return f"{self._bad} of the last {seen}"

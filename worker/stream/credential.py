@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from worker.refunds.reply import Misconfigured, Reply, Succeeded, Unknown, Unreadable
 from worker.refunds.verdict import Halt, Hold, Verdict
+from worker.stream.brake import Brake
 from worker.stream.limits import Limits
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Credential:
         self.waiting: deque[Call] = deque()
         self.held: dict[Call, float] = {}
         self._run: set[str] = set()
+        self._brake = self._new_brake()
         self._success_sent_at = float("-inf")
 
     @property
@@ -60,8 +62,11 @@ class Credential:
                 self._halt(code, mono, again=probe)
             case Hold():
                 self.held[call] = mono
-                self._run.add(call.refund.payment)
-                if len(self._run) >= self.limits.suspect_run_max or (probe and self.code == SUSPECT_RUN):
+                if call.refund.payment not in self._run:
+                    self._run.add(call.refund.payment)
+                    self._brake.saw(bad=True)
+                too_many = len(self._run) >= self.limits.suspect_run_max or self._brake.tripped
+                if too_many or (probe and self.code == SUSPECT_RUN):
                     self._halt(SUSPECT_RUN, mono, again=probe)
             case _:
                 if probe and not self._proves(reply):
@@ -70,11 +75,17 @@ class Credential:
             self._success_sent_at = max(self._success_sent_at, sent_at)
             self.proven = True
             self._run.clear()
+            self._brake.saw(bad=False)
         if self.halted and probe and self._proves(reply):
             self.code = ""
             self.probes = 0
+            self._brake = self._new_brake()
             return True
         return False
+
+    def _new_brake(self) -> Brake:
+        limits = self.limits
+        return Brake(limits.suspect_window, limits.suspect_answers_min, limits.suspect_ratio)
 
     def believable(self, mono: float) -> list["Call"]:
         """Held calls whose decline may be published now; they are held no longer."""

@@ -39,6 +39,9 @@ class Limits:
     probe_interval_max_s: float = 300.0
     suspect_run_max: int = 10
     suspect_hold_s: float = 300.0
+    suspect_window: int = 50
+    suspect_answers_min: int = 20
+    suspect_ratio: float = 0.5
     brake_window: int = 100
     brake_records_min: int = 20
     brake_ratio: float = 0.5

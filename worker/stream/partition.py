@@ -117,7 +117,8 @@ class Partition:
         reader.read(record.offset)
         self._scope.meter.consumed(judged.disposition)
         self._brake.saw(bad=isinstance(judged, Refused))
-        self.books.braked = self._brake.tripped
+        if bad := self._brake.tripped:
+            self.books.braked = f"{bad} records were unreadable, invalid or in conflict"
         match judged:
             case New():
                 self._open(record, judged, now, mono, possibly_sent=possibly_sent)
