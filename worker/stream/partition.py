@@ -4,12 +4,14 @@ All of its memory may run ahead of what is committed, because a transaction that
 memory is thrown away and read again from the ledger.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, assert_never
 
 from worker.messages.command import CommandLimits
 from worker.messages.events import (
+    SUCCEEDED,
     Event,
     delayed_event,
     final_entry,
@@ -34,6 +36,8 @@ from worker.stream.routing import routing_value
 from worker.stream.schedule import Schedule
 from worker.stream.scope import Scope
 from worker.stream.takeover import Takeover
+
+log = logging.getLogger(__name__)
 
 
 class Partition:
@@ -236,7 +240,7 @@ class Partition:
         self._finals.put(entry.refund_request_id, Final(refund.digest, final if scope.resend else None))
         del self.refunds[entry.refund_request_id]
         scope.meter.closed(entry.state, entry.attempt.command.amount)
-        scope.meter.published(event.type)
+        self._say(refund, event)
         scope.meter.final(now - entry.origin.timestamp_ms / 1000, entry.attempt.number)
 
     def _park(self, refund: Refund, park: Park, now: float) -> None:
@@ -246,9 +250,19 @@ class Partition:
 
     def _publish(self, refund: Refund, event: Event) -> None:
         self.books.publish(writing.result(self._scope, event))
-        self._scope.meter.published(event.type)
+        self._say(refund, event)
         refund.entry = replace(refund.entry, sequence=refund.entry.sequence + 1)
         self.books.write(refund)
+
+    def _say(self, refund: Refund, event: Event) -> None:
+        self._scope.meter.published(event.type)
+        entry = refund.entry
+        # Most refunds succeed at once: what an operator looks for is the others.
+        level = logging.DEBUG if event.type == SUCCEEDED else logging.INFO
+        if log.isEnabledFor(level):
+            command = entry.attempt.command
+            facts = {"refundRequestId": command.refund_request_id, "attempts": entry.attempt.number}
+            log.log(level, event.type, extra={**facts, "channel": command.channel, "partition": self.number})
 
     def _set(self, refund: Refund, state: State, **changes: Any) -> None:
         self._meter(refund, state)
