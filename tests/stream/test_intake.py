@@ -12,7 +12,8 @@ from worker.stream.ports import Headers, Record
 from worker.stream.routing import HOP_HEADER
 
 AGE_MAX_S = 1_000.0
-INTAKE = Intake(0, 4, "refundRequestId", AGE_MAX_S, CommandLimits(65_536, {"global": None}))
+SIZE_MAX = 100_000
+INTAKE = Intake(0, 4, "refundRequestId", AGE_MAX_S, SIZE_MAX, CommandLimits(65_536, {"global": None}))
 AT_HOME = next(iter(ids_at(0, 4)))
 ASTRAY = next(iter(ids_at(3, 4)))
 
@@ -102,7 +103,7 @@ def test_the_home_is_found_by_the_decoded_id_and_not_by_the_records_key() -> Non
 
 
 def test_routing_by_payment_looks_at_the_payment() -> None:
-    by_payment = Intake(0, 4, "payment", AGE_MAX_S, INTAKE.limits)
+    by_payment = Intake(0, 4, "payment", AGE_MAX_S, SIZE_MAX, INTAKE.limits)
     here, there = (next(iter(ids_at(number, 4, "pay"))) for number in (0, 2))
     assert isinstance(judged(record(0, value(ASTRAY, paymentId=here)), intake=by_payment), New)
     assert judged(record(0, value(AT_HOME, paymentId=there)), intake=by_payment) == Stray(2)
@@ -112,6 +113,13 @@ def test_a_command_older_than_the_memory_is_not_carried_out() -> None:
     refused = judged(record(0, value(AT_HOME), at=NOW - AGE_MAX_S - 1))
     assert error(refused) == "TooOld"
     assert isinstance(judged(record(0, value(AT_HOME), at=NOW - AGE_MAX_S)), New)
+
+
+def test_a_stray_that_no_topic_would_take_is_refused() -> None:
+    """Its headers alone are too large: to try to forward it would end every opening."""
+    headers: Headers = (("baggage", b"x" * SIZE_MAX),)
+    assert error(judged(record(0, value(ASTRAY), headers=headers))) == "TooLarge"
+    assert isinstance(judged(record(0, value(AT_HOME), headers=headers)), New)
 
 
 def test_unreadable_is_found_before_astray_before_known_before_too_old() -> None:
@@ -124,6 +132,6 @@ def test_unreadable_is_found_before_astray_before_known_before_too_old() -> None
 
 def test_every_refund_of_a_partition_finds_its_home() -> None:
     for number in range(4):
-        intake = Intake(number, 4, "refundRequestId", AGE_MAX_S, INTAKE.limits)
+        intake = Intake(number, 4, "refundRequestId", AGE_MAX_S, SIZE_MAX, INTAKE.limits)
         for refund_request_id in islice(ids_at(number, 4), 20):
             assert isinstance(judged(record(0, value(refund_request_id)), intake=intake), New)

@@ -8,6 +8,7 @@ from worker.messages.command import CommandLimits, read_command
 from worker.messages.invalid import Invalid, Problem
 from worker.refunds.command import Command
 from worker.refunds.entry import FinalEntry, Origin
+from worker.stream import writing
 from worker.stream.ports import Record
 from worker.stream.routing import HOP_HEADER, home, routing_value
 
@@ -74,6 +75,7 @@ class Intake:
     partitions: int
     routing_key: str
     age_max_s: float
+    record_size_max: int
     limits: CommandLimits
 
     def judge(
@@ -99,12 +101,20 @@ class Intake:
 
     def _stray(self, record: Record, command: Command, at_home: int) -> Stray | Refused:
         if not any(name == HOP_HEADER for name, _ in record.headers):
-            return Stray(at_home)
+            size = writing.forwarded(record, at_home).size
+            return Stray(at_home) if size <= self.record_size_max else self._too_large(command, size)
         message = (
             f"the command belongs to partition {at_home} of {self.partitions} and was forwarded once already; "
             "the topic's partition count and the ledger's do not agree"
         )
         return Refused(_invalid(Problem.MISROUTED, message, command), Disposition.INVALID)
+
+    def _too_large(self, command: Command, size: int) -> Refused:
+        message = (
+            f"the record has {size} bytes with its headers and its mark, and cannot be forwarded to its home partition; "
+            f"expected at most {self.record_size_max}, and the key to be the refundRequestId"
+        )
+        return Refused(_invalid(Problem.TOO_LARGE, message, command), Disposition.INVALID)
 
     def _too_old(self, command: Command) -> Refused:
         message = (

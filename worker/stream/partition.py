@@ -74,6 +74,7 @@ class Partition:
             head.partitions,
             scope.routing_key,
             limits.command_age_max_s,
+            limits.record_size_max,
             CommandLimits(limits.command_size_max, channels),
         )
 
