@@ -111,7 +111,7 @@ class Intake:
 
     def _too_large(self, command: Command, size: int) -> Refused:
         message = (
-            f"the record has {size} bytes with its headers and its mark, and cannot be forwarded to its home partition; "
+            f"the record has {size} bytes with its headers, too many to be forwarded to its home partition; "
             f"expected at most {self.record_size_max}, and the key to be the refundRequestId"
         )
         return Refused(_invalid(Problem.TOO_LARGE, message, command), Disposition.INVALID)
