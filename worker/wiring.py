@@ -27,12 +27,13 @@ from worker.settings import Settings, accounts
 from worker.stream.engine import Engine
 from worker.stream.limits import Limits
 from worker.stream.opening import open_partition
-from worker.stream.ports import InputLost, WrongLedger
+from worker.stream.ports import Fenced, InDoubt, InputLost, WrongLedger
 from worker.stream.scope import Scope, Topics
 
 log = logging.getLogger(__name__)
 STOPPED_BY: Final = (signal.SIGTERM, signal.SIGINT)
 BATCH_OVERHEAD: Final = 512  # bytes that a batch adds to its records, rounded up
+RESUME_TRIES: Final = 10
 EXIT_OK: Final = 0
 EXIT_WRONG: Final = 1
 
@@ -133,10 +134,11 @@ async def run(settings: Settings) -> int:
 
 
 async def resume_partition(settings: Settings, number: int) -> int:
-    """Release the brake of a partition: read on where it stopped.
+    """Release the brake of a partition: read on where it stopped. The exit code, 1 if that did not succeed.
 
     Takes the partition's transactional id for a moment, which fences its owner; the owner opens it again by its
-    usual path and finds the brake released.
+    usual path and finds the brake released. If the owner is quicker it fences us, so this is tried again: the owner
+    of a stopped partition is quiet right after its opening.
     """
     clock = SystemClock()
     metrics = Metrics(clock.now, settings.channels, __version__)
@@ -145,12 +147,26 @@ async def resume_partition(settings: Settings, number: int) -> int:
         inputs = KafkaInputs(settings.kafka, [settings.topics.commands], settings.topics.ledger)
         await inputs.start()
         try:
-            opened = await open_partition(number, inputs, journals_of(settings), scope)
-            try:
-                opened.partition.books.braked = ""
-                await opened.journal.commit(opened.partition.last_batch())
-            finally:
-                await opened.journal.close()
+            for _ in range(RESUME_TRIES):
+                try:
+                    await _release(number, inputs, journals_of(settings), scope)
+                except (Fenced, InDoubt) as error:
+                    log.warning("partition %d not released yet: %r", number, error)
+                else:
+                    return EXIT_OK
+        except WrongLedger as error:
+            log.critical("partition %d not released: %s", number, error)
+            return EXIT_WRONG
         finally:
             await inputs.stop()
-    return EXIT_OK
+    log.critical("partition %d not released in %d tries; stop its worker and try again", number, RESUME_TRIES)
+    return EXIT_WRONG
+
+
+async def _release(number: int, inputs: KafkaInputs, journals: KafkaJournals, scope: Scope) -> None:
+    opened = await open_partition(number, inputs, journals, scope)
+    try:
+        opened.partition.books.braked = ""
+        await opened.journal.commit(opened.partition.last_batch())
+    finally:
+        await opened.journal.close()

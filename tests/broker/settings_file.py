@@ -49,7 +49,13 @@ CHANNEL: Final[Mapping[str, Any]] = {
 def toml(
     bootstrap: str, prefix: str, folder: Path, url: str, sections: Mapping[str, Mapping[str, Any]]
 ) -> str:
-    """A settings file: the sections above with `sections` over them."""
+    """A settings file: the sections above with `sections` over them; a channel named there is one like "global"."""
+    channel = {
+        **CHANNEL,
+        "base_url": url,
+        "private_key_file": str(folder / "merchant.pem"),
+        "alipay_public_key_files": [str(folder / "alipay.pem")],
+    }
     tables: dict[str, dict[str, Any]] = {
         "kafka": {"bootstrap_servers": bootstrap, "group_id": f"{prefix}group", **KAFKA},
         "topics": {
@@ -59,17 +65,13 @@ def toml(
             "min_insync_replicas": 1,
         },
         "stream": dict(STREAM),
-        "channels.global": {
-            **CHANNEL,
-            "base_url": url,
-            "private_key_file": str(folder / "merchant.pem"),
-            "alipay_public_key_files": [str(folder / "alipay.pem")],
-        },
+        "channels.global": dict(channel),
         "http": {"host": "127.0.0.1", "port": 0},
         "log": {"format": "console"},
     }
     for name, values in sections.items():
-        tables.setdefault(name.replace("__", "."), {}).update(values)
+        kind = channel if name.startswith("channels.") else {}
+        tables.setdefault(name, dict(kind)).update(values)
     # TOML's numbers, texts and lists look like JSON's.
     return "\n".join(
         f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
