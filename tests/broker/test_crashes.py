@@ -40,15 +40,22 @@ async def test_a_worker_killed_between_alipays_yes_and_the_commit_loses_nothing(
     assert {kind for name in names for kind in here.outcomes(name)} == {"refund.succeeded.v1"}
 
 
-async def test_doubt_about_what_was_sent_outlives_an_owner_that_came_and_went(make_world: MakeWorld) -> None:
+@pytest.mark.parametrize("journaled", [False, True], ids=["offset held back", "open in the ledger"])
+async def test_doubt_about_what_was_sent_outlives_an_owner_that_came_and_went(
+    make_world: MakeWorld, journaled: bool
+) -> None:
     """A kill -9 with calls under way; then an owner that opens and closes without reading; then one that reads on."""
-    here = await make_world(ledger=FORGETFUL, sections={"stream": {"journal_after_s": 30.0}})
+    here = await make_world(
+        ledger=FORGETFUL, sections={"stream": {"journal_after_s": 0.2 if journaled else 30.0}}
+    )
     names = here.ids(5, partition=0)
     for name in names:
         here.simulator.behaviour.script(name, mode("latency", ms=1300))
     first = await here.started()
     await here.ask(*(refund(name) for name in names))
     await here.until(lambda: len(here.simulator.ledger.movements) == len(names), "all money has moved")
+    if journaled:
+        await here.until(lambda: len(here.open()) == len(names), "all refunds are in the ledger")
     first.kill()
     await first.ended()
     assert await here.command("resume-partition", "0") == 0

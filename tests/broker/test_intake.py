@@ -97,11 +97,14 @@ async def test_a_conflict_is_refused_and_never_sent_to_alipay(here: World, when:
 async def test_a_stray_is_forwarded_once_and_refunded_at_home(here: World) -> None:
     name = here.ids(1, partition=1)[0]
     await here.start()
-    await here.write(orjson.dumps(refund(name)), partition=0, key=b"any")
+    headers = [("nothing", None), ("twice", b"1"), ("twice", b"\xff")]
+    at_ms = round(time.time() * 1000) - 60_000
+    await here.write(orjson.dumps(refund(name)), 0, key=b"any", headers=headers, timestamp_ms=at_ms)
     await here.until(here.final([name]), "an outcome")
     await here.settled()
-    forwarded = [record for record in here.commands if HOP_HEADER in dict(record.headers)]
-    assert [(record.partition, record.key) for record in forwarded] == [(1, b"any")]
+    (forwarded,) = (record for record in here.commands if HOP_HEADER in dict(record.headers))
+    assert (forwarded.partition, forwarded.key, forwarded.timestamp_ms) == (1, b"any", at_ms)
+    assert list(forwarded.headers[:-1]) == headers
     assert not here.letters
 
 

@@ -187,3 +187,24 @@ async def test_a_frozen_broker_stops_calls_until_it_answers_again(
         await here.until(here.final(names), "outcomes", 60)
         await here.settled()
         assert worker.running
+
+
+async def test_a_stop_ends_in_time_although_the_broker_does_not_answer(
+    own_kafka: LocalKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with world(own_kafka.bootstrap_servers, topic_prefix, tmp_path) as here:
+        names = here.ids(10)
+        here.simulator.behaviour.add(Rule(mode("latency", ms=1000)))
+        worker = await here.started()
+        await here.ask(*(refund(name) for name in names))
+        await here.until(lambda: here.simulator.observed.in_flight == len(names), "calls are in flight")
+        own_kafka.freeze()
+        began = time.monotonic()
+        worker.terminate()
+        await worker.ended()
+        stopped_s = time.monotonic() - began
+        own_kafka.thaw()
+        assert stopped_s < 20
+        await here.start()
+        await here.until(here.final(names), "outcomes")
+        await here.settled()
