@@ -153,6 +153,10 @@ class KafkaSource:
         parts = list(parts)
         self._resumed.clear()
         self._joined.pause(*parts)
+        for part in parts:
+            # Any position will do until `resume` gives the right one. Without a committed offset there would be none,
+            # and aiokafka fetches nothing from a broker while it looks for one, for no partition at all.
+            self._joined.seek(part, 0)
         if self._assigned is not None:
             self._assigned(sorted({part.partition for part in parts}))
 
