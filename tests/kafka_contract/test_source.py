@@ -16,6 +16,7 @@ class Assignment:
 
     def __init__(self) -> None:
         self.mine: set[int] = set()
+        self.revocations: list[set[int]] = []
         self.given = asyncio.Event()
 
     def assigned(self, partitions: Collection[int]) -> None:
@@ -23,6 +24,8 @@ class Assignment:
         self.given.set()
 
     async def revoked(self, partitions: Collection[int]) -> None:
+        if partitions:
+            self.revocations.append(set(partitions))
         self.mine -= set(partitions)
 
 
