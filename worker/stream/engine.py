@@ -213,6 +213,8 @@ class Engine:
         )
         positions = {topic: reader.next_offset for topic, reader in opened.partition.readers.items()}
         self._source.resume(number, positions)
+        # Before the first poll: or every opening of a full partition would add that poll's records.
+        self._limit(number, owner)
         try:
             await owner.run()
             await owner.finish()
