@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from tests.settings.files import MINIMAL, problems, written
 from worker.refunds.backoff import Backoff
 from worker.refunds.policy import Terms
-from worker.settings import SettingsWrong, load, parse
+from worker.settings import Problem, SettingsWrong, load, parse
+from worker.settings.load import FILE_SIZE_MAX, LINE_SIZE_MAX
 from worker.stream.limits import Limits
 
 
@@ -105,7 +106,12 @@ def test_a_problem_of_a_variable_names_the_variable(tmp_path: Path) -> None:
         ("WORKER_KAFKAA__GROUP_ID", "x", "no such setting"),
         ("WORKER_CHANNELS__LOCAL__ALIPAY_PUBLIC_KEY_FILES", "a.pem", "not JSON"),
         ("WORKER_STREAM__NOTHING", "1", "no such setting"),
+        ("WORKER_SOURCE__NOTHING", "1", "no such setting"),
+        ("WORKER_LOG", "debug", "not JSON"),
+        ("WORKER_KAFKA", "5", "5 is wrong"),
+        ("WORKER_CHANNELS__LOCAL__CURRENCIES", "[" * 100_000, "not JSON"),
     ],
+    ids=lambda value: value[:40],
 )
 def test_a_wrong_variable_is_refused(tmp_path: Path, name: str, value: str, said: str) -> None:
     (problem,) = problems(written(tmp_path), {name: value})
@@ -135,7 +141,15 @@ def test_parse_does_not_ask_for_the_files_of_another_machine(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "no such file"), (b"[kafka", "not TOML"), (b"\xff", "cannot be read")],
+    [
+        (None, "no such file"),
+        (b"[kafka", "not TOML"),
+        (b"\xff", "cannot be read"),
+        (b"a = " + b"[" * (LINE_SIZE_MAX - 4), "nested too deeply"),
+        (b"a." * LINE_SIZE_MAX + b"a = 1", "line 1 has"),
+        (b"\n" * (FILE_SIZE_MAX + 1), "too large"),
+    ],
+    ids=lambda value: repr(value)[:24],
 )
 def test_a_settings_file_that_cannot_be_read_is_named(
     tmp_path: Path, content: bytes | None, said: str
@@ -146,6 +160,44 @@ def test_a_settings_file_that_cannot_be_read_is_named(
     (problem,) = problems(file)
     assert problem.place == str(file)
     assert said in problem.text
+
+
+def test_a_file_that_cannot_exist_is_named() -> None:
+    for name in ("\0", "x" * 5000):
+        (problem,) = problems(Path(name))
+        assert "cannot be read" in problem.text
+
+
+def test_names_that_mean_something_to_a_library_are_no_settings(tmp_path: Path) -> None:
+    """pydantic-settings takes options of its own by such names, one of which ends the process."""
+    file = written(tmp_path)
+    names = ("_cli_parse_args", "_env_file", "_env_prefix", "__pydantic_self__", "model_config")
+    file.write_text("".join(f'{name} = ["--help"]\n' for name in names) + file.read_text())
+    assert {str(problem) for problem in problems(file)} == {
+        f"worker.toml: {name}: no such setting; remove it" for name in names
+    }
+
+
+def test_tables_deeper_than_any_setting_are_refused_however_deep(tmp_path: Path) -> None:
+    deep = "X." * (LINE_SIZE_MAX // 3)
+    variable = {"WORKER_KAFKA__" + "__".join(deep.split(".")) + "X": "1"}
+    file = written(tmp_path, text=MINIMAL.replace("[kafka]\n", f"[kafka]\n{deep.lower()}x = 1\n"))
+    (problem,) = problems(file, variable)
+    assert problem == Problem("WORKER_KAFKA__X", "no such setting; remove it")
+
+
+def test_a_problem_is_one_short_line_whatever_was_written(tmp_path: Path) -> None:
+    text = MINIMAL + '["channels"."a\\nb"]\ntype = "' + "x" * 1000 + '"\n'
+    for problem in problems(written(tmp_path, text=text)):
+        assert len(str(problem)) < 400
+        assert "\n" not in str(problem)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "private.pem/x", "a\\u0000b"], ids=lambda name: name[:12])
+def test_a_key_file_that_cannot_exist_is_named(tmp_path: Path, name: str) -> None:
+    text = MINIMAL.replace("{folder}/private.pem", "{folder}/" + name)
+    (problem,) = problems(written(tmp_path, text=text))
+    assert problem.place == "worker.toml: channels.local.private_key_file"
 
 
 def test_settings_do_not_change_once_they_are_read(tmp_path: Path) -> None:

@@ -25,6 +25,11 @@ KAFKA_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 FOLLOWING: Final = frozenset({"default_factory_not_called"})
 """Errors that only follow from another one, which is reported too."""
 
+# The time that TOML's reader takes grows with the square of a key's length in dots, and a key is on one line.
+FILE_SIZE_MAX: Final = 65_536
+LINE_SIZE_MAX: Final = 4_096
+SHOWN_MAX: Final = 100
+
 Values = dict[str, Any]
 
 
@@ -67,11 +72,12 @@ class _Sources:
         values: object = self.in_environment
         for part in path:
             values = values.get(part) if isinstance(values, dict) else None
+        shown = [part if part.isprintable() else ascii(part) for part in path]
         if values is None or values == {}:
-            return f"{self.file.name}: {'.'.join(path)}" if path else self.file.name
+            return f"{self.file.name}: {'.'.join(shown)}" if path else self.file.name
         if self.kafka_variable and tuple(path) == ("kafka", "bootstrap_servers"):
             return KAFKA_VARIABLE
-        return ENVIRONMENT_PREFIX + "__".join(path).upper()
+        return ENVIRONMENT_PREFIX + "__".join(shown).upper()
 
 
 class _Environment(EnvSettingsSource):
@@ -89,56 +95,98 @@ class _Environment(EnvSettingsSource):
 def _read(path: Path | None, environ: Mapping[str, str]) -> _Sources:
     file = path or Path(environ.get(FILE_VARIABLE) or FILE_DEFAULT)
     named = path is not None or bool(environ.get(FILE_VARIABLE))
-    in_file: Values = {}
-    try:
-        in_file = tomllib.loads(file.read_text())
-    except FileNotFoundError:
-        if named:
-            cure = "start from deploy/worker.toml, or name the file with --config or WORKER_CONFIG"
-            raise SettingsWrong([Problem(str(file), f"no such file; {cure}")]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsWrong([Problem(str(file), f"cannot be read: {error}; expected a TOML file")]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsWrong([Problem(str(file), f"not TOML: {error}")]) from None
+    in_file = _in_file(file, must_exist=named)
     in_environment = _environment(environ)
     said = in_environment.get("kafka", {})
-    short = KAFKA_VARIABLE in environ and "bootstrap_servers" not in said
+    # Said or wrong: what is no table is reported as such, later.
+    known = not isinstance(said, dict) or "bootstrap_servers" in said
+    short = KAFKA_VARIABLE in environ and not known
     if short:
         in_environment = _over(in_environment, {"kafka": {"bootstrap_servers": environ[KAFKA_VARIABLE]}})
     return _Sources(file, in_file, in_environment, kafka_variable=short)
 
 
+def _in_file(file: Path, *, must_exist: bool) -> Values:
+    def refused(text: str) -> SettingsWrong:
+        return SettingsWrong([Problem(str(file), text)])
+
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(FILE_SIZE_MAX + 1)
+    except FileNotFoundError:
+        if not must_exist:
+            return {}
+        cure = "start from deploy/worker.toml, or name the file with --config or WORKER_CONFIG"
+        raise refused(f"no such file; {cure}") from None
+    except (OSError, ValueError) as error:  # ValueError: no file can have this name
+        raise refused(f"cannot be read: {error}; expected a TOML file") from None
+    if len(content) > FILE_SIZE_MAX:
+        raise refused(f"too large; expected at most {FILE_SIZE_MAX} bytes")
+    for number, line in enumerate(content.splitlines(), start=1):
+        if len(line) > LINE_SIZE_MAX:
+            raise refused(f"line {number} has {len(line)} bytes; expected at most {LINE_SIZE_MAX}")
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
+        raise refused(f"cannot be read: {error}; expected a TOML file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise refused(f"not TOML: {error}") from None
+    except RecursionError:
+        raise refused("not TOML: nested too deeply") from None
+
+
 def _environment(environ: Mapping[str, str]) -> Values:
-    # A name without a double underscore may be somebody else's: Kubernetes sets WORKER_PORT for a service
-    # that is called "worker".
-    ours = {name for name in environ if name.upper().startswith(ENVIRONMENT_PREFIX) and "__" in name}
-    problems = [problem for name in sorted(ours) for problem in _variable(name, environ[name])]
+    ours = {name: value for name, value in environ.items() if _ours(name)}
+    problems = [problem for name, value in sorted(ours.items()) for problem in _variable(name, value)]
     if problems:
         raise SettingsWrong(problems)
-    return _Environment(Settings, environ)()
+    return _Environment(Settings, ours)()
+
+
+def _ours(name: str) -> bool:
+    # Others may be somebody else's: Kubernetes sets WORKER_PORT for a service that is called "worker".
+    path = name.upper().removeprefix(ENVIRONMENT_PREFIX)
+    return path != name.upper() and ("__" in path or path.lower() in Settings.model_fields)
 
 
 def _variable(name: str, value: str) -> Iterator[Problem]:
-    if name[len(ENVIRONMENT_PREFIX) :].split("__", maxsplit=1)[0].lower() not in Settings.model_fields:
+    table, _, setting = name[len(ENVIRONMENT_PREFIX) :].lower().partition("__")
+    if table not in Settings.model_fields or (setting and table == "source"):
         known = ", ".join(field.upper() for field in Settings.model_fields)
         yield Problem(name, f"no such setting; expected {ENVIRONMENT_PREFIX} and one of {known}")
         return
     try:
         _Environment(Settings, {name: value})()
-    except SettingsError:
-        yield Problem(name, f"{value!r} is not JSON; expected a list, for example '[\"keys/alipay.pem\"]'")
+    except (SettingsError, RecursionError):
+        shown = _shortened(repr(value))
+        yield Problem(name, f"{shown} is not JSON; expected a list, for example '[\"keys/alipay.pem\"]'")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
 
 
 def _validated(sources: _Sources) -> Settings:
+    values = sources.merged()
+    known = {name: value for name, value in values.items() if name in Settings.model_fields}
+    # Not left to Settings: names that begin with an underscore are options of pydantic-settings there.
+    problems = [
+        _problem(
+            ErrorDetails(type="extra_forbidden", loc=(name,), msg="", input=values[name], ctx={}), sources
+        )
+        for name in values
+        if name not in known
+    ]
     try:
-        return Settings(**sources.merged())
+        settings = Settings(**known)
     except ValidationError as error:
-        problems = [
-            _problem(details, sources)
-            for details in error.errors(include_url=False)
-            if details["type"] not in FOLLOWING
-        ]
+        for details in error.errors(include_url=False):
+            if details["type"] not in FOLLOWING:
+                problems.append(_problem(details, sources))
         raise SettingsWrong(problems) from None
+    if problems:
+        raise SettingsWrong(problems)
+    return settings
 
 
 def _refuse(sources: _Sources, *found: Iterable[Finding]) -> None:
@@ -159,7 +207,7 @@ def _problem(details: ErrorDetails, sources: _Sources) -> Problem:
 
 def _what(details: ErrorDetails, known: Iterable[str]) -> str:
     found = details.get("input")
-    shown = repr(found) if isinstance(found, str | int | float) else f"a {type(found).__name__}"
+    shown = _shortened(repr(found)) if isinstance(found, str | int | float) else f"a {type(found).__name__}"
     match details["type"]:
         case "missing":
             return "missing"
@@ -183,10 +231,13 @@ def _fields(table: Sequence[str]) -> Mapping[str, FieldInfo]:
     return cast("Mapping[str, FieldInfo]", getattr(annotation, "__pydantic_fields__", {}))
 
 
-def _over(below: Values, above: Values) -> Values:
-    """`above` laid over `below`, table by table."""
+def _over(below: Values, above: Values, levels: int = 3) -> Values:
+    """`above` laid over `below`, table by table; no setting is deeper than channels.<name>.<setting>."""
     merged = dict(below)
     for name, value in above.items():
         old = merged.get(name)
-        merged[name] = _over(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        if levels > 1 and isinstance(old, dict) and isinstance(value, dict):
+            merged[name] = _over(old, value, levels - 1)
+        else:
+            merged[name] = value
     return merged

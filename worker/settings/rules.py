@@ -56,12 +56,15 @@ def missing_files(settings: Settings) -> Findings:
     """Every named file that is not there or cannot be read."""
     for path, file in _files(settings, ""):
         cure = CURES.get(path.rsplit(".", 1)[-1], "correct the path, or put the file there")
-        if not file.exists():
-            yield Finding(path, f"no such file {str(file)!r}; {cure}")
-        elif not file.is_file():
-            yield Finding(path, f"{str(file)!r} is not a file; {cure}")
-        elif not os.access(file, os.R_OK):
-            yield Finding(path, f"{str(file)!r} cannot be read; let this user read it, and nobody else")
+        try:
+            if not file.exists():
+                yield Finding(path, f"no such file {str(file)!r}; {cure}")
+            elif not file.is_file():
+                yield Finding(path, f"{str(file)!r} is not a file; {cure}")
+            elif not os.access(file, os.R_OK):
+                yield Finding(path, f"{str(file)!r} cannot be read; let this user read it, and nobody else")
+        except OSError as error:  # a folder that this user may not enter, a name that is too long
+            yield Finding(path, f"{str(file)!r} cannot be looked at: {error.strerror}; {cure}")
 
 
 def _files(section: BaseModel, path: str) -> Iterator[tuple[str, Path]]:
