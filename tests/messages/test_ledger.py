@@ -70,6 +70,19 @@ def test_an_amount_is_never_rounded(value: int) -> None:
     assert read.attempt.command.amount.value == value
 
 
+def test_words_that_many_entries_share_are_in_memory_once() -> None:
+    """A hundred thousand open refunds may have one channel, one account, one topic between them."""
+    first, second = (read_entry(KEY, write_entry(samples.OPEN)) for _ in range(2))
+    assert isinstance(first, OpenEntry)
+    assert isinstance(second, OpenEntry)
+    command = first.attempt.command
+    assert command.channel is second.attempt.command.channel
+    assert first.pin.account is second.pin.account
+    assert first.origin.topic is second.origin.topic
+    assert first.history[0].reply is second.history[0].reply
+    assert command.provider_request_id is command.refund_request_id
+
+
 def test_no_refund_has_the_heads_key() -> None:
     assert not is_refund_request_id(HEAD_KEY.decode())
 

@@ -2,6 +2,7 @@
 place.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -21,6 +22,11 @@ def text(fields: Fields, name: str) -> str:
     if isinstance(value, str):
         return value
     raise _wrong(name, "a string")
+
+
+def word(fields: Fields, name: str) -> str:
+    """A text of which there are few, such as a channel: kept in memory once, however many entries have it."""
+    return sys.intern(text(fields, name))
 
 
 def whole(fields: Fields, name: str) -> int:

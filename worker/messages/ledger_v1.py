@@ -87,7 +87,7 @@ def _read_open(fields: Fields) -> OpenEntry:
         park=None if park is None else read_park(park, attempt),
         held=None if held is None else read_outcome(held),
         history=tuple(
-            Past(f.number(past, "at"), f.text(past, "stage"), f.text(past, "reply"), f.text(past, "code"))
+            Past(f.number(past, "at"), f.word(past, "stage"), f.word(past, "reply"), f.word(past, "code"))
             for past in f.objects(fields, "history")
         ),
         calling=f.flag(fields, "calling"),
@@ -174,7 +174,7 @@ def _read_pin(fields: Fields) -> Pin:
         )
     except (binascii.Error, ValueError):
         raise BadField("body_base64: expected base64") from None
-    return Pin(f.text(fields, "channel"), f.text(fields, "account"), f.text(fields, "environment"), body)
+    return Pin(f.word(fields, "channel"), f.word(fields, "account"), f.word(fields, "environment"), body)
 
 
 def _write_origin(origin: Origin) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def _write_origin(origin: Origin) -> dict[str, Any]:
 
 def _read_origin(fields: Fields) -> Origin:
     return Origin(
-        f.text(fields, "topic"),
+        f.word(fields, "topic"),
         f.whole(fields, "partition"),
         f.whole(fields, "offset"),
         f.whole(fields, "timestamp_ms"),

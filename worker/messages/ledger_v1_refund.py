@@ -44,13 +44,15 @@ def read_command(fields: Fields) -> Command:
     value = f.text(amount, "value")
     if not (value.isascii() and value.isdigit() and len(value) <= 32):
         raise BadField("amount.value: expected a string of digits")
+    name, at_provider = f.text(fields, "refund_request_id"), f.text(fields, "provider_request_id")
     return Command(
-        refund_request_id=f.text(fields, "refund_request_id"),
-        provider_request_id=f.text(fields, "provider_request_id"),
+        refund_request_id=name,
+        # Equal unless the refund was issued anew, and then kept once.
+        provider_request_id=name if at_provider == name else at_provider,
         payment_id=f.text(fields, "payment_id"),
-        amount=Money(f.text(amount, "currency"), int(value)),
-        channel=f.text(fields, "channel"),
-        merchant=f.text(fields, "merchant"),
+        amount=Money(f.word(amount, "currency"), int(value)),
+        channel=f.word(fields, "channel"),
+        merchant=f.word(fields, "merchant"),
         reason=f.text(fields, "reason"),
         reference_refund_id=f.text(fields, "reference_refund_id"),
         notify_url=f.text(fields, "notify_url"),
@@ -60,7 +62,7 @@ def read_command(fields: Fields) -> Command:
         split_details=f.text(fields, "split_details"),
         cause=Cause(
             id=f.text(cause, "id"),
-            source=f.text(cause, "source"),
+            source=f.word(cause, "source"),
             correlation_id=f.text(cause, "correlation_id"),
             traceparent=f.text(cause, "traceparent"),
             tracestate=f.text(cause, "tracestate"),
