@@ -151,7 +151,28 @@ def test_a_halted_refund_that_was_never_sent_is_known_not_to_be() -> None:
     """Else a halt of a day, and a restart in it, would cost every waiting refund its certainty."""
     bench = Bench(entries=[entry("a", state=State.HALTED)])
     assert not bench.refund("a").entry.attempt.ambiguous
-    assert bench.due() == ["a"]
+    assert [refund.entry.refund_request_id for refund in bench.partition.wake(10)] == ["a"]
+
+
+def test_a_halt_left_by_a_predecessor_is_left_in_writing_before_the_call() -> None:
+    """A model found this: woken in memory alone, called, killed, it was "never sent" to the opening after that."""
+    second = Bench(entries=[entry("a", state=State.HALTED), entry("b", offset=1, state=State.HALTED)])
+    assert not second.due()
+    assert len(second.partition.wake(1)) == 1
+    left = second.commit()
+    assert left.open["a"].state is State.WAITING
+    third = Bench(found=left.head, entries=left.open.values())
+    assert third.refund("a").entry.attempt.ambiguous
+    assert [refund.entry.refund_request_id for refund in second.partition.wake(10)] == ["b"]
+    assert not second.partition.wake(10)
+
+
+def test_an_end_in_order_does_not_vouch_for_entries_that_were_not_understood() -> None:
+    """What a newer release may have sent before it was killed is as doubtful after an older one came and went."""
+    found = head(closed=False)
+    older = Bench(found=found, opaque=["a"])
+    assert not older.commit(last=True).head.closed
+    assert Bench(found=head(closed=True), opaque=["a"]).commit(last=True).head.closed
 
 
 def test_leaving_a_halt_is_written_down_before_the_call() -> None:
@@ -188,6 +209,26 @@ def test_a_decline_after_an_end_in_order_is_believed() -> None:
     first = Bench()
     first.accept(record(0, value("a")))
     assert isinstance(reopened(first).answer("a", DECLINED), Outcome)
+
+
+def test_a_journaled_refund_whose_next_call_is_under_way_is_noted_so_at_the_end() -> None:
+    first = Bench()
+    first.accept(record(0, value("a")))
+    first.answer("a", Unknown("connection refused", sent=False))
+    assert not first.commit().open["a"].attempt.ambiguous
+    first.begin("a")
+    assert reopened(first).refund("a").entry.attempt.ambiguous
+
+
+def test_a_new_refund_waits_for_a_payment_that_a_predecessor_may_be_calling_for() -> None:
+    found = entry("old")
+    bench = Bench(found=head(position=1, reach=1), entries=[found])
+    bench.accept(
+        record(1, value("new", paymentId=found.attempt.command.payment_id)), record(2, value("other"))
+    )
+    assert bench.due() == ["other"]
+    bench.clock.forward(SETTLED_S)
+    assert sorted(bench.due()) == ["new", "old"]
 
 
 def test_an_answer_ends_the_call_that_the_ledger_notes() -> None:

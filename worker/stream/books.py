@@ -42,6 +42,7 @@ class Books:
         self._fresh: deque[Refund] = deque()
         # Refunds with a doubt that the ledger does not have yet.
         self._doubted: set[str] = set()
+        self._vouches = True
         self._expired: deque[str] = deque()
 
     def fresh(self, refund: Refund) -> None:
@@ -51,6 +52,10 @@ class Books:
     def doubted(self, refund: Refund) -> None:
         """The ledger holds this refund with less doubt than there is."""
         self._doubted.add(refund.entry.refund_request_id)
+
+    def cannot_vouch(self) -> None:
+        """Some entries are not understood: what a predecessor may have sent of them is as doubtful as it was found."""
+        self._vouches = self._takeover.clean
 
     def expired(self, refund_request_ids: Iterable[str]) -> None:
         """Final entries to be forgotten."""
@@ -143,7 +148,7 @@ class Books:
             self.head,
             inputs=dict(self._readings(last=last)),
             braked=self.braked,
-            closed=last and not self._doubted,
+            closed=last and self._vouches and not self._doubted,
             accounts=sent_by.accounts,
             reading=sent_by.reading,
         )

@@ -130,6 +130,7 @@ class Owner:
             self._still_sound()
             self.partition.tick(self._scope.clock.now())
             self._offer()
+            self._wake_halted()
             if self._commit_due():
                 await self._commit()
 
@@ -168,6 +169,12 @@ class Owner:
         while self.partition.schedule.due:
             refund = self.partition.schedule.due.popleft()
             self._dispatcher.offer(Call(self, refund))
+
+    def _wake_halted(self) -> None:
+        # A batch of them at a time: a long halt may have left all that a partition can hold.
+        if not self._deferred:
+            woken = self.partition.wake(self._scope.limits.commit_records_max)
+            self._deferred.extend(Call(self, refund) for refund in woken)
 
     async def _pause(self) -> None:
         clock, limits = self._scope.clock, self._scope.limits

@@ -5,6 +5,7 @@ memory is thrown away and read again from the ledger.
 """
 
 import logging
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, assert_never
@@ -64,6 +65,7 @@ class Partition:
         self.readers = readers
         self.refunds: dict[str, Refund] = {}
         self.schedule = Schedule()
+        self._halted: deque[Refund] = deque()
         self._scope = scope
         self._finals = finals
         self._opaque: set[str] = set()
@@ -89,6 +91,8 @@ class Partition:
     ) -> None:
         """Take over a predecessor's open refunds, in the order of their input. What it may have sent, it sent."""
         self._opaque.update(opaque)
+        if self._opaque:
+            self.books.cannot_vouch()
         self.books.expired(expired)
         for entry in sorted(
             entries, key=lambda entry: (entry.accepted_at, entry.origin.topic, entry.origin.offset)
@@ -106,6 +110,19 @@ class Partition:
                 self.schedule.unsaid(refund)
             if entry.state is State.WAITING:
                 self.schedule.at(entry.next_at, refund)
+            elif entry.state is State.HALTED:
+                self._halted.append(refund)
+
+    def wake(self, count: int) -> list[Refund]:
+        """Up to `count` refunds that a predecessor's halt left behind. They wait again, and may be called once the
+        next batch, which says so, is committed: until then the ledger says that nobody has ever called for them.
+        """
+        woken: list[Refund] = []
+        while self._halted and len(woken) < count:
+            refund = self._halted.popleft()
+            self.mark(refund, State.WAITING)
+            woken.append(refund)
+        return woken
 
     # Records in.
 

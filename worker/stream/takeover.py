@@ -39,6 +39,9 @@ class Takeover:
             held = replace(entry, state=State.UNCONFIGURED, calling=not certain)
             return held, held.calling and not entry.calling
         terms = self.scope.gateways[entry.pin.channel].terms
+        if never_sent:
+            # Still what the ledger says of it. It is woken like any halted refund: written down, then called.
+            return entry, False
         opened = replace(entry, state=State.WAITING, held=None, calling=False)
         if certain:
             return replace(opened, attempt=replace(entry.attempt, absences=0)), False
