@@ -10,6 +10,7 @@ from worker.stream.ports import Batch, Bounds, Clock, Fenced, Headers, InDoubt, 
 from worker.stream.routing import home
 
 CREATE_TIME: Final = 0
+ONE_WAY_S: Final = 0.002  # a commit on its way, and its answer
 
 
 class Trouble(Enum):
@@ -115,8 +116,10 @@ class FakeJournal:
         if self._over:
             raise InDoubt("this journal has ended")
         try:
+            await asyncio.sleep(ONE_WAY_S)
             await self._kafka.answering.wait()
             self._commit(batch)
+            await asyncio.sleep(ONE_WAY_S)
         except BaseException:
             self._over = True
             raise

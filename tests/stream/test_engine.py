@@ -7,7 +7,7 @@ import pytest
 from typing_extensions import override
 
 from tests.stream.fake_gateway import SUCCEEDED, FakeGateway
-from tests.stream.stage import COMMANDS, LETTERS, head, header
+from tests.stream.stage import COMMANDS, LETTERS, head, header, ids_at
 from tests.stream.world import Worker, World
 from tests.virtual_time import in_virtual_time, settle
 from worker.messages.ledger import HEAD_KEY, write_entry
@@ -204,11 +204,15 @@ async def test_releasing_a_brake_keeps_the_doubt_about_what_its_owner_is_sending
 async def test_a_wrong_ledger_stops_the_process_and_the_other_partitions_in_order() -> None:
     world = World(partitions=2)
     world.kafka.append("refund.ledger", 1, write_entry(head(group="another", partitions=2)), HEAD_KEY)
-    hung = world.gateway.hold("refund-2")
-    world.ask("refund-2", 0)
-    asyncio.get_running_loop().call_later(0.1, hung.give, SUCCEEDED)
+    at_home = next(iter(ids_at(0, 2)))
+    hung = world.gateway.hold(at_home)
+    world.ask(at_home, 0)
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.5, world.source.assign, [0, 1])
+    loop.call_later(2.0, hung.give, SUCCEEDED)
     with pytest.raises(WrongLedger):
-        await world.worker.run_for(2, 0, 1)
+        await world.worker.run_for(5, 0)
+    assert world.outcomes(at_home) == ["refund.succeeded.v1"]
     assert world.head(0).closed
     assert world.source.stopped
 
@@ -257,6 +261,23 @@ async def test_a_fault_of_ours_in_reading_stops_the_process_before_the_record_is
         await worker.run_for(5)
     assert (world.committed() or 0) <= 1
     assert not world.head().closed
+
+
+@in_virtual_time
+async def test_after_a_fault_of_ours_nobody_is_called_any_more() -> None:
+    """Not even while a commit that began before is still on its way."""
+    world = World({"record_size_max": 5_000, "in_flight_max": 1})
+    hung = world.gateway.hold("a")
+    for name in ("a", "b"):
+        world.ask(name)
+    loop = asyncio.get_running_loop()
+    loop.call_later(1.5, world.kafka.answering.clear)
+    loop.call_later(1.6, world.kafka.append, COMMANDS, 0, b"not json")
+    loop.call_later(2.0, hung.give, Succeeded("r", message="x" * 6_000))
+    loop.call_later(3.0, world.kafka.answering.set)
+    with pytest.raises(RecordTooLarge):
+        await world.worker.run_for(5)
+    assert world.gateway.attempts("b") == []
 
 
 # Health.

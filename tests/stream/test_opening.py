@@ -7,7 +7,7 @@ import pytest
 from typing_extensions import override
 
 from tests.stream.fake_kafka import FakeInputs, FakeKafka, Trouble
-from tests.stream.stage import COMMANDS, GROUP, LEDGER, entry, head, header, value
+from tests.stream.stage import COMMANDS, GROUP, LEDGER, NOW, entry, head, header, value
 from tests.stream.world import World
 from tests.virtual_time import in_virtual_time
 from worker.messages.ledger import HEAD_KEY, ledger_key, write_entry
@@ -128,14 +128,14 @@ async def test_the_last_entry_of_a_refund_counts() -> None:
     world = World()
     write(world.kafka, head())
     write(world.kafka, entry("open"))
-    write(world.kafka, entry("open", next_at=world.clock.now() + 99))
+    write(world.kafka, entry("open", next_at=NOW + 99))
     write(world.kafka, entry("done"))
     write(world.kafka, final("done", world.clock.now()))
     world.kafka.append(LEDGER, 0, write_entry(final("gone", world.clock.now())), b"gone")
     world.kafka.append(LEDGER, 0, None, b"gone")
     partition = (await world.open()).partition
     assert list(partition.refunds) == ["open"]
-    assert partition.refunds["open"].entry.next_at == world.clock.now() + 99
+    assert partition.refunds["open"].entry.next_at == NOW + 99
     assert partition._known("done") is not None
     assert partition._known("gone") is None
 

@@ -85,6 +85,28 @@ async def test_a_late_answer_to_a_fenced_opening_is_dropped() -> None:
 
 
 @in_virtual_time
+async def test_between_two_openings_nobody_is_called() -> None:
+    """What waited behind a call under way belonged to the opening that is over."""
+    world = World({"in_flight_max": 1})
+    hung = world.gateway.hold("a")
+    for name, payment in (("a", "pay"), ("behind", "pay"), ("elsewhere", "other")):
+        world.ask(name, paymentId=payment)
+    async with world.worker.running():
+        await asyncio.sleep(0.5)
+        world.source.silence()
+        await world.open()
+        world.ask("wakes the owner")
+        await asyncio.sleep(0.5)
+        assert world.meter.fences == 1
+        hung.give(SUCCEEDED)
+        await asyncio.sleep(LONG_S)
+        assert len(world.gateway.calls) == 1
+        world.source.beat()
+        await asyncio.sleep(LONG_S)
+    assert all(world.outcomes(name) == ["refund.succeeded.v1"] for name in ("a", "behind", "elsewhere"))
+
+
+@in_virtual_time
 async def test_it_opens_again_only_after_a_heartbeat_that_is_newer_than_the_fence() -> None:
     """Whoever fenced us may be the rightful owner: only the group can say."""
     world = World()

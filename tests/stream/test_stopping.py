@@ -1,6 +1,9 @@
 """The end of an opening in order: by a stop, by a rebalance; within its limit, whatever hangs."""
 
 import asyncio
+from dataclasses import replace
+
+import pytest
 
 from tests.stream.fake_gateway import SUCCEEDED
 from tests.stream.fake_kafka import Trouble
@@ -8,6 +11,7 @@ from tests.stream.stage import DECLINED
 from tests.stream.world import World
 from tests.virtual_time import in_virtual_time, settle
 from worker.refunds.reply import Unknown
+from worker.stream.outbox import RecordTooLarge
 
 TIMEOUT = Unknown("no answer within 10 s")
 
@@ -115,6 +119,18 @@ async def test_a_restart_reads_no_record_twice() -> None:
         async with (worker := world.another_worker({"brake_ratio": 1.0})).running():
             await asyncio.sleep(1)
         assert worker.meter.dispositions == {"new": 1, "invalid": 1}
+
+
+@in_virtual_time
+async def test_an_end_that_meets_a_fault_of_ours_is_not_in_order() -> None:
+    world = World({"record_size_max": 5_000})
+    hung = world.gateway.hold("a")
+    world.ask("a")
+    asyncio.get_running_loop().call_later(3, hung.give, replace(SUCCEEDED, message="x" * 6_000))
+    with pytest.raises(RecordTooLarge):
+        await world.worker.run_for(1)
+    assert world.events == []
+    assert not world.head().closed
 
 
 # A rebalance.
