@@ -337,6 +337,27 @@ async def test_leaving_a_halt_takes_a_commit_before_the_call() -> None:
 
 
 @in_virtual_time
+async def test_a_long_halt_is_left_a_batch_at_a_time() -> None:
+    """Every waiting refund is written down first: all at once would be a transaction that never ends in time."""
+    board = Switchboard(limits={"probe_after_s": 15, "commit_records_max": 10})
+    board.owner = board.another_owner(commits=True)
+    ticking = asyncio.create_task(board.dispatcher.run())
+    board.gateway.script("first", MISCONFIGURED)
+    board.offer("first")
+    await settle()
+    board.offer(*(f"refund-{number}" for number in range(35)))
+    woken = []
+    for _ in range(50):
+        before = len([state for _, state in board.owner.marks if state is State.WAITING])
+        await asyncio.sleep(0.5)
+        woken.append(len([state for _, state in board.owner.marks if state is State.WAITING]) - before)
+    assert max(woken) <= 2 * 10
+    assert sum(woken) == 36
+    assert len(board.owner.answers) == 37
+    ticking.cancel()
+
+
+@in_virtual_time
 async def test_only_the_probe_is_called_while_the_halt_goes_on() -> None:
     board = Switchboard(limits={"probe_after_s": 10, "probe_interval_max_s": 10})
     board.owner = board.another_owner(commits=True)

@@ -214,8 +214,10 @@ class Dispatcher:
         self._believe(credential, mono)
 
     def _release(self, line: Line) -> None:
-        waiting, line.credential.waiting = line.credential.waiting, deque()
-        for call in waiting:
+        # Each is a record of the next transaction: a batch of them at a time, the rest at the next ticks.
+        waiting = line.credential.waiting
+        for _ in range(min(len(waiting), self._limits.commit_records_max)):
+            call = waiting.popleft()
             if call.owner.live:
                 self._wake(call)
 
@@ -261,6 +263,8 @@ class Dispatcher:
                     self._tell(call, call.owner.doubt)
                 if line.credential.probe(mono):
                     self._probe(line)
+                elif not line.credential.halted:
+                    self._release(line)
 
     def _probe(self, line: Line) -> None:
         waiting = line.credential.waiting
