@@ -68,6 +68,9 @@ class Credential:
                 too_many = len(self._run) >= self.limits.suspect_run_max or self._brake.tripped
                 if too_many or (probe and self.code == SUSPECT_RUN):
                     self._halt(SUSPECT_RUN, mono, again=probe)
+            case None if isinstance(reply, Misconfigured) and not self.overtaken(sent_at):
+                # The opening of this refund has ended and will ask again; that we are wrong is true all the same.
+                self._halt(reply.code, mono, again=probe)
             case _:
                 if probe and not self._proves(reply):
                     self._halt(self.code, mono, again=True)
