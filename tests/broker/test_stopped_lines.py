@@ -124,3 +124,35 @@ async def test_a_partition_that_is_fenced_again_and_again_is_given_back_to_the_g
     await here.until(here.final(names), "outcomes")
     await here.settled()
     assert await worker.stop() == 0
+
+
+async def test_a_partition_whose_ledger_cannot_be_read_to_its_end_stays_closed_and_says_why(
+    make_world: MakeWorld,
+) -> None:
+    """What is behind somebody's open transaction may be ours: a refund that is final there would be made again."""
+    here = await make_world(sections={"stream": {"opening_deadline_s": 2.0}})
+    name, other = here.ids(1, partition=0)[0], here.ids(1, partition=1)[0]
+    first = await here.started()
+    await here.ask(refund(name))
+    await here.until(here.final([name]), "an outcome")
+    assert await first.stop() == 0
+    stranger = AIOKafkaProducer(
+        bootstrap_servers=here.bootstrap_servers,
+        transactional_id=f"{here.prefix}stranger",
+        retry_backoff_ms=20,
+    )
+    await stranger.start()
+    try:
+        await stranger.begin_transaction()
+        await stranger.send_and_wait(here.settings.topics.ledger, b"{}", b"stranger", partition=0)
+        second = await here.started()
+        await here.ask(refund(name), refund(other))
+        await here.until(here.final([other]), "a refund of the partition that can be opened")
+        await here.until(lambda: second.logged("kafka-transactions.sh find-hanging") > 0, "it says why")
+        assert here.simulator.observed.seen(name).refunds == 1
+        await stranger.abort_transaction()
+    finally:
+        await stranger.stop()
+    await here.until(lambda: second.logged("partition 0 open") == 1, "it is open")
+    await here.settled()
+    assert here.simulator.observed.seen(name).refunds == 1

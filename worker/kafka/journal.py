@@ -112,17 +112,25 @@ class KafkaJournal:
                 await consumer.seek_to_beginning(self._ledger)
                 # The position, not the last record: the log may end in markers and in what compaction left.
                 while (position := await consumer.position(self._ledger)) < end:
-                    yield await self._read_on(consumer, position)
+                    yield await self._read_on(consumer, position, end)
             finally:
                 await consumer.stop()
 
-    async def _read_on(self, consumer: AIOKafkaConsumer, position: int) -> Sequence[Record]:
-        """The next records; maybe none, where the log only has markers. Raises TimeoutError if nothing moves."""
-        async with asyncio.timeout(self._limits.opening_deadline_s):
-            while True:
-                batches = await consumer.getmany(self._ledger, timeout_ms=REPLAY_WAIT_MS)
-                if batches or await consumer.position(self._ledger) > position:
-                    return [record_of(record) for records in batches.values() for record in records]
+    async def _read_on(self, consumer: AIOKafkaConsumer, position: int, end: int) -> Sequence[Record]:
+        """The next records; maybe none, where the log only has markers. Raises InDoubt if nothing moves."""
+        try:
+            async with asyncio.timeout(self._limits.opening_deadline_s):
+                while True:
+                    batches = await consumer.getmany(self._ledger, timeout_ms=REPLAY_WAIT_MS)
+                    if batches or await consumer.position(self._ledger) > position:
+                        return [record_of(record) for records in batches.values() for record in records]
+        except TimeoutError as error:
+            # Not ours: ours was ended when the writer was initialised. Brokers of one copy leave such behind at a stop.
+            raise InDoubt(
+                f"{self._ledger.topic}-{self._ledger.partition} could be read up to offset {position} of {end}: the "
+                "broker is slow, or a transaction is open there; if it stays, find it with kafka-transactions.sh "
+                "find-hanging, and end it with kafka-transactions.sh abort"
+            ) from error
 
     async def _high_watermark(self) -> int:
         # A read_committed consumer's end_offsets is the last stable offset, which an open transaction holds back.
