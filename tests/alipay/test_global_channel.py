@@ -240,6 +240,10 @@ class TestRefund:
     def test_a_success_with_a_broken_amount_is_not_believed(self, amount: object) -> None:
         assert isinstance(refund(refunded(refundAmount=amount)), Unreadable)
 
+    @pytest.mark.parametrize("name", ["refundRequestId", "paymentId"])
+    def test_a_success_with_an_echo_that_is_no_text_is_not_believed(self, name: str) -> None:
+        assert isinstance(refund(refunded(**{name: 7})), Unreadable)
+
     @pytest.mark.parametrize("status_and_code", [("F", "RISK_REJECT"), ("U", "UNKNOWN_EXCEPTION")])
     def test_an_answer_that_names_another_refund_is_a_contradiction_whatever_it_says(
         self, status_and_code: tuple[str, str]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.messages.samples import CAUSE, LIMITS, ORIGIN, REQUESTED, TRACEPARENT
 from worker.messages.cloud_events import Headers
 from worker.messages.command import read_command
-from worker.messages.invalid import Invalid, Problem
+from worker.messages.invalid import Invalid, Problem, shortened
 from worker.refunds.command import Cause, Command
 from worker.refunds.money import EXPONENTS, Money
 
@@ -327,6 +327,25 @@ def test_a_value_that_is_too_large_is_not_even_parsed() -> None:
     invalid = read_command(b" " * 11, (), ORIGIN, replace(LIMITS, size_max=10))
     assert isinstance(invalid, Invalid)
     assert invalid.error == Problem.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("退货", "the string '\\u9000\\u8d27'"),
+        ("x" * 25, f"the string '{'x' * 24}\\u2026'"),
+        (True, "the boolean true"),
+        (-1.5, "the number -1.5"),
+        (10**30, "the number 100000000000000000000000"),
+        (None, "null"),
+        ([1, 2], "an array of 2"),
+        ({"a": 1}, "an object"),
+        (b"\xff", "bytes"),
+    ],
+    ids=repr,
+)
+def test_what_was_found_is_shown_in_a_few_plain_characters(value: object, shown: str) -> None:
+    assert shortened(value) == shown
 
 
 def test_a_message_never_shows_a_whole_field() -> None:

@@ -37,6 +37,11 @@ def test_a_head_comes_back_in_every_field(head: Head) -> None:
     assert read_entry(HEAD_KEY, write_entry(head)) == head
 
 
+def test_a_held_decline_is_remembered_whole() -> None:
+    entry = replace(samples.OPEN, state=State.HELD, held=samples.FAILED)
+    assert read_entry(KEY, write_entry(entry)) == entry
+
+
 @pytest.mark.parametrize("state", State)
 def test_every_state_is_remembered(state: State) -> None:
     entry = replace(samples.OPEN, state=state)
@@ -120,6 +125,32 @@ def test_a_missing_or_wrong_field_is_named(entry: OpenEntry | FinalEntry | Head)
             read = read_entry(key, orjson.dumps(broken))
             assert isinstance(read, BadEntry), name
             assert name in read.problem.replace("v:", "v")
+
+
+@pytest.mark.parametrize(
+    ("entry", "path", "value", "said"),
+    [
+        (samples.final(), ("digest",), "xy", "digest: expected hexadecimal"),
+        (samples.OPEN, ("pin", "body_base64"), "%", "body_base64: expected base64"),
+        (samples.OPEN, ("pin", "body_base64"), "é", "body_base64: expected base64"),
+        (samples.OPEN, ("command", "amount", "value"), "1.5", "amount.value: expected a string of digits"),
+        (samples.OPEN, ("command", "amount", "value"), "٣", "amount.value: expected a string of digits"),
+        (samples.OPEN, ("state",), "lost", "state: expected one of waiting, halted"),
+        (samples.HEAD, ("inputs", "a\nb"), 7, r"'a\nb': expected an object"),
+        (samples.HEAD, ("accounts", "global"), 7, "accounts: expected an object of strings"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_value_of_the_right_type_can_still_be_wrong(
+    entry: OpenEntry | FinalEntry | Head, path: tuple[str, ...], value: object, said: str
+) -> None:
+    node = written = orjson.loads(write_entry(entry))
+    for name in path[:-1]:
+        node = node[name]
+    node[path[-1]] = value
+    read = read_entry(HEAD_KEY if isinstance(entry, Head) else KEY, orjson.dumps(written))
+    assert isinstance(read, BadEntry)
+    assert read.problem.startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,15 @@ def test_a_settings_file_that_cannot_be_read_is_named(
     assert said in problem.text
 
 
+def test_without_a_file_the_variables_must_say_all(tmp_path: Path) -> None:
+    with contextlib.chdir(tmp_path), pytest.raises(SettingsWrong) as wrong:
+        load(None, {})
+    assert {str(problem).split(";")[0] for problem in wrong.value.problems} == {
+        "worker.toml: kafka: missing",
+        "worker.toml: channels: missing",
+    }
+
+
 def test_a_file_that_cannot_exist_is_named() -> None:
     for name in ("\0", "x" * 5000):
         (problem,) = problems(Path(name))
@@ -193,8 +203,8 @@ def test_a_problem_is_one_short_line_whatever_was_written(tmp_path: Path) -> Non
         assert "\n" not in str(problem)
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "private.pem/x", "a\\u0000b"], ids=lambda name: name[:12])
-def test_a_key_file_that_cannot_exist_is_named(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["", "x" * 300, "private.pem/x", "a\\u0000b"], ids=lambda name: name[:12])
+def test_a_key_file_that_cannot_be_one_is_named(tmp_path: Path, name: str) -> None:
     text = MINIMAL.replace("{folder}/private.pem", "{folder}/" + name)
     (problem,) = problems(written(tmp_path, text=text))
     assert problem.place == "worker.toml: channels.local.private_key_file"

@@ -24,12 +24,15 @@ BROKEN = [
     ("STREAM__LEASE_S", "-1", "stream.lease_s"),
     ("STREAM__BRAKE_RATIO", "1.5", "stream.brake_ratio"),
     ("STREAM__BRAKE_WINDOW", "10", "stream.brake_records_min"),
+    ("STREAM__SUSPECT_RATIO", "1.5", "stream.suspect_ratio"),
+    ("STREAM__SUSPECT_WINDOW", "10", "stream.suspect_answers_min"),
     ("STREAM__COMMAND_SIZE_MAX", "600000", "stream.command_size_max"),
     ("STREAM__LEDGER_RETENTION_S", "518400", "stream.ledger_retention_s"),
     ("CHANNELS__LOCAL__ENVIRONMENT", "sandbox", "channels.local.environment"),
     ("CHANNELS__LOCAL__BASE_URL", "http://alipay.example", "channels.local.base_url"),
     ("CHANNELS__LOCAL__QUIET_S", "74", "channels.local.quiet_s"),
     ("CHANNELS__LOCAL__CONNECT_S", "16", "channels.local.connect_s"),
+    ("CHANNELS__LOCAL__CONNECTIONS_MAX", "1", "channels.local.connections_max"),
     ("CHANNELS__LOCAL__CURRENCIES", '["USD", "XXX"]', "channels.local.currencies"),
 ]
 

@@ -5,12 +5,13 @@ place.
 import sys
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 Kind = TypeVar("Kind", bound=StrEnum)
 Value = TypeVar("Value")
 
 Fields = Mapping[str, Any]
+NAME_MAX: Final = 64
 
 
 class BadField(Exception):
@@ -84,4 +85,6 @@ def optional(read: Callable[[Fields, str], Value], fields: Fields, name: str) ->
 
 
 def _wrong(name: str, expected: str) -> BadField:
-    return BadField(f"{name}: expected {expected}")
+    # Where names are data, such as topics, a name can be anything.
+    shown = name if name.isprintable() else f"{name!a}"
+    return BadField(f"{shown[:NAME_MAX]}: expected {expected}")

@@ -72,12 +72,11 @@ class _Sources:
         values: object = self.in_environment
         for part in path:
             values = values.get(part) if isinstance(values, dict) else None
-        shown = [part if part.isprintable() else ascii(part) for part in path]
         if values is None or values == {}:
-            return f"{self.file.name}: {'.'.join(shown)}" if path else self.file.name
+            return f"{self.file.name}: {'.'.join(path)}" if path else self.file.name
         if self.kafka_variable and tuple(path) == ("kafka", "bootstrap_servers"):
             return KAFKA_VARIABLE
-        return ENVIRONMENT_PREFIX + "__".join(shown).upper()
+        return ENVIRONMENT_PREFIX + "__".join(path).upper()
 
 
 class _Environment(EnvSettingsSource):
@@ -180,9 +179,11 @@ def _validated(sources: _Sources) -> Settings:
     try:
         settings = Settings(**known)
     except ValidationError as error:
-        for details in error.errors(include_url=False):
-            if details["type"] not in FOLLOWING:
-                problems.append(_problem(details, sources))
+        problems.extend(
+            _problem(details, sources)
+            for details in error.errors(include_url=False)
+            if details["type"] not in FOLLOWING
+        )
         raise SettingsWrong(problems) from None
     if problems:
         raise SettingsWrong(problems)

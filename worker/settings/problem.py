@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from typing_extensions import override
+
+PLACE_MAX: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,12 @@ class Problem:
 
     @override
     def __str__(self) -> str:
-        return f"{self.place}: {self.text}"
+        """One line, whatever names were made up."""
+        place = self.place if len(self.place) <= PLACE_MAX else f"{self.place[:PLACE_MAX]}…"
+        return "".join(
+            letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+            for letter in f"{place}: {self.text}"
+        )
 
 
 class SettingsWrong(Exception):

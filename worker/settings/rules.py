@@ -1,6 +1,5 @@
 """The rules between settings, and the files they name: what types alone cannot say."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -61,10 +60,11 @@ def missing_files(settings: Settings) -> Findings:
                 yield Finding(path, f"no such file {str(file)!r}; {cure}")
             elif not file.is_file():
                 yield Finding(path, f"{str(file)!r} is not a file; {cure}")
-            elif not os.access(file, os.R_OK):
-                yield Finding(path, f"{str(file)!r} cannot be read; let this user read it, and nobody else")
-        except OSError as error:  # a folder that this user may not enter, a name that is too long
-            yield Finding(path, f"{str(file)!r} cannot be looked at: {error.strerror}; {cure}")
+            else:
+                file.open("rb").close()
+        except OSError as error:
+            cure = "correct the path, or let this user read it, and nobody else"
+            yield Finding(path, f"{str(file)!r} cannot be read: {error.strerror}; {cure}")
 
 
 def _files(section: BaseModel, path: str) -> Iterator[tuple[str, Path]]:
