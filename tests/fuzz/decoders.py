@@ -1,0 +1,243 @@
+"""Every decoder of bytes that somebody else wrote, with inputs to start from and the rule it must keep.
+
+The rule: an answer is a value or a named error, never an exception. `read` gives the answer a name, such as "Command"
+or "Invalid TooLong refundReason", so that a search can tell new ground from old, and raises `RuleBroken` if the answer
+is none that the decoder may give.
+"""
+
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from tests.alipay.sample import COMMAND, RESPONSE_TIME, inquired, refunded, result
+from tests.messages import samples
+from tests.settings.files import MINIMAL
+from worker.alipay.codes import INQUIRY_CODES, REFUND_CODES
+from worker.alipay.global_channel import (
+    CODE_MAX,
+    MESSAGE_MAX,
+    Answer,
+    read_inquiry_answer,
+    read_refund_answer,
+    refund_body,
+)
+from worker.messages.command import read_command
+from worker.messages.invalid import Invalid, Problem
+from worker.messages.ledger import BadEntry, read_entry, write_entry
+from worker.refunds.command import Command
+from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry
+from worker.refunds.reply import REPLIES, Declined, Misconfigured, Reply, Succeeded, Unreadable
+from worker.settings import SettingsWrong, parse
+
+Parts = tuple[bytes, ...]
+EXAMPLES: Final = Path(__file__).parents[2] / "schemas" / "examples"
+ONE_LINE: Final = re.compile(r"[^\x00-\x1f\x7f]*")
+TEXT_MAX: Final = 1_000
+"""Characters of an error's text, whatever was read: it goes to logs, headers and events."""
+
+
+class RuleBroken(AssertionError):
+    """An answer that the decoder may not give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """`corpus`: inputs to start from, each in parts (a value; a key and a value; a value and headers)."""
+
+    name: str
+    corpus: tuple[Parts, ...]
+    read: Callable[[Parts], str]
+
+
+def _holds(claim: object, text: str) -> None:
+    if not claim:
+        raise RuleBroken(text)
+
+
+def _said(text: str) -> None:
+    _holds(text, "an error without a text")
+    _holds(len(text) <= TEXT_MAX, f"an error of {len(text)} characters")
+    _holds(ONE_LINE.fullmatch(text), f"an error of several lines: {text!r}")
+
+
+# Commands, bare and as CloudEvents.
+
+HEADERS: Final = (
+    "content-type",
+    "ce_specversion",
+    "ce_id",
+    "ce_source",
+    "ce_type",
+    "traceparent",
+    "tracestate",
+)
+BARE: Final = (b"",) * len(HEADERS)
+BINARY: Final = (
+    *(b"application/json", b"1.0", b"order-4711", b"/orders", b"refund.requested.v1"),
+    *(samples.TRACEPARENT.encode(), b"shop=1"),
+)
+STRUCTURED: Final = (b"application/cloudevents+json", *(b"",) * (len(HEADERS) - 1))
+
+
+def _command(parts: Parts) -> str:
+    value, *texts = parts
+    # A header that is empty is left out: else no input could be without it.
+    headers = tuple((name, text) for name, text in zip(HEADERS, texts, strict=False) if text)
+    read = read_command(value, headers, samples.ORIGIN, samples.LIMITS)
+    match read:
+        case Command():
+            # What is accepted can be told from another refund, sent, and written down.
+            _holds(len(read.digest()) == 32, "a digest of another length")
+            orjson.loads(refund_body(read))
+            _remembered(read)
+            return "Command"
+        case Invalid():
+            _said(read.message)
+            _holds(read.error in set(Problem), f"an error without a name: {read.error}")
+            _holds("expected" in read.message, f"an error that expects nothing: {read.message}")
+            return f"Invalid {read.error} {re.sub('[0-9]+', '', read.field)[:40]}"
+        case _:
+            raise RuleBroken(f"no answer: {read!r}")
+
+
+def _remembered(command: Command) -> None:
+    entry = replace(samples.OPEN, attempt=replace(samples.OPEN.attempt, command=command))
+    read = read_entry(command.refund_request_id.encode(), write_entry(entry))
+    _holds(read == entry, "an accepted command that the ledger does not give back")
+
+
+def _commands() -> tuple[Parts, ...]:
+    bare = [EXAMPLES / "refund.requested.v1.json", EXAMPLES / "refund.requested.v1.full.json"]
+    envelope = EXAMPLES / "refund.requested.v1.cloudevent.json"
+    return (
+        *((path.read_bytes(), *headers) for path in bare for headers in (BARE, BINARY)),
+        (envelope.read_bytes(), *STRUCTURED),
+        (envelope.read_bytes(), *BARE),
+        (b"", *BARE),
+    )
+
+
+# Ledger entries.
+
+
+def _entry(parts: Parts) -> str:
+    key, value = parts[0], parts[1] if len(parts) > 1 else None
+    read = read_entry(key, value)
+    match read:
+        case OpenEntry() | FinalEntry() | Head():
+            _holds(read_entry(key, write_entry(read)) == read, "an entry that is not written as it was read")
+            return f"{type(read).__name__} {getattr(read, 'state', '')}"
+        case OpaqueEntry():
+            return "OpaqueEntry"
+        case BadEntry():
+            _said(read.problem)
+            return f"BadEntry {read.problem[:40]}"
+        case _:
+            raise RuleBroken(f"no answer: {read!r}")
+
+
+def _entries() -> tuple[Parts, ...]:
+    keys = {"head": b"#head"}
+    written = (
+        (keys.get(path.name.split(".")[-2], samples.KEY), path.read_bytes())
+        for path in sorted(EXAMPLES.glob("refund.ledger.v1.*.json"))
+    )
+    made = ((samples.KEY, write_entry(entry)) for entry in (samples.OPEN, samples.PARKED, samples.final()))
+    return (*written, *made, (samples.KEY, b'{"v":2,"kind":"open"}'))
+
+
+# Alipay's answers.
+
+CODES: Final = frozenset(REFUND_CODES) | frozenset(INQUIRY_CODES)
+
+
+def _answer(read: Callable[[Answer, Command], Reply]) -> Callable[[Parts], str]:
+    def reading(parts: Parts) -> str:
+        body, signature = parts[0], parts[1] if len(parts) > 1 else b""
+        trusted = read(Answer(200, body, "signed", RESPONSE_TIME, verified=True), COMMAND)
+        forged = read(Answer(200, body, signature.decode(errors="replace"), RESPONSE_TIME), COMMAND)
+        unsigned = read(Answer(200, body), COMMAND)
+        _holds(isinstance(trusted, REPLIES), f"no answer: {trusted!r}")
+        _holds(isinstance(forged, Unreadable), f"believed without a signature: {forged!r}")
+        _holds(
+            isinstance(unsigned, Unreadable | Misconfigured), f"believed without a signature: {unsigned!r}"
+        )
+        for reply in (trusted, forged, unsigned):
+            _within_bounds(reply)
+        code = getattr(trusted, "code", "")
+        return f"{type(trusted).__name__} {code if code in CODES else ''}"
+
+    return reading
+
+
+def _within_bounds(reply: Reply) -> None:
+    if reason := getattr(reply, "reason", ""):
+        _holds(len(reason) <= TEXT_MAX, f"a reason of {len(reason)} characters")
+    _holds(len(getattr(reply, "code", "")) <= CODE_MAX, "a code above its limit")
+    _holds(len(getattr(reply, "message", "")) <= MESSAGE_MAX, "a message above its limit")
+    if isinstance(reply, Succeeded | Declined):
+        _holds(len(orjson.dumps(reply.provider)) <= 8 * TEXT_MAX, "more of an answer than may be published")
+
+
+def _answers(codes: Mapping[str, object], good: dict[str, object]) -> tuple[Parts, ...]:
+    told = (result(status, code) for code in codes for status in "SFU")
+    settled = {
+        "grossSettlementAmount": {"currency": "USD", "value": "1050"},
+        "settlementQuote": {"quoteId": "1", "quoteCurrencyPair": "USD/USD", "guaranteed": "true"},
+    }
+    return (
+        *((orjson.dumps(fields), b"") for fields in (good, {**good, **settled}, *told)),
+        (b"{}", b"forged"),
+    )
+
+
+# Settings: the file, and one environment variable.
+
+_FOLDER: Final = tempfile.TemporaryDirectory(prefix="settings-")
+_FILE: Final = Path(_FOLDER.name) / "worker.toml"
+
+
+def _settings(parts: Parts) -> str:
+    text, name, value = (*parts, b"", b"")[:3]
+    _FILE.write_bytes(text)
+    # An environment has neither NULs nor empty names; bytes that are no UTF-8 come as Python gives them.
+    environ = {part.decode(errors="surrogateescape").replace("\0", "") for part in (name,) if part}
+    variable = value.decode(errors="surrogateescape").replace("\0", "")
+    try:
+        parse(_FILE, dict.fromkeys(environ, variable))
+    except SettingsWrong as wrong:
+        _holds(wrong.problems, "refused without a problem")
+        for problem in wrong.problems:
+            _said(str(problem))
+        return " | ".join(sorted({re.sub(r"'.*'|[0-9]+", "", each.text)[:32] for each in wrong.problems})[:2])
+    return "Settings"
+
+
+def _files() -> tuple[Parts, ...]:
+    folder = Path(__file__).parents[2] / "deploy"
+    files = [path.read_bytes() for path in sorted(folder.glob("*.toml"))]
+    variables = (
+        (b"WORKER_STREAM__OPEN_MAX", b"7"),
+        (b"WORKER_CHANNELS__LOCAL__CURRENCIES", b'["USD"]'),
+        (b"WORKER_CHANNELS", b'{"local": {"key_version": 2}}'),
+        (b"KAFKA_BOOTSTRAP_SERVERS", b"kafka:9092"),
+        (b"", b""),
+    )
+    return tuple((text, *variable) for text in (MINIMAL.encode(), *files) for variable in variables)
+
+
+DECODERS: Final[Mapping[str, Decoder]] = {
+    decoder.name: decoder
+    for decoder in (
+        Decoder("commands", _commands(), _command),
+        Decoder("ledger", _entries(), _entry),
+        Decoder("refund-answers", _answers(REFUND_CODES, refunded()), _answer(read_refund_answer)),
+        Decoder("inquiry-answers", _answers(INQUIRY_CODES, inquired()), _answer(read_inquiry_answer)),
+        Decoder("settings", _files(), _settings),
+    )
+}
