@@ -2,6 +2,8 @@
 PYTHON ?= python3
 REQUIRE ?=
 PYTEST ?=
+FUZZ ?=
+BENCH ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -12,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .PHONY: help
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 # `pip check` after: everything in the lock fits together.
 $(STAMP): requirements-dev.txt
@@ -38,6 +40,18 @@ check: $(STAMP)  ## lint, format, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+.PHONY: fuzz
+fuzz: $(STAMP)  ## search every decoder for input that it does not answer; FUZZ="--seconds 600 --seed 1"
+	$(BIN)/python -m tests.fuzz $(FUZZ)
+
+.PHONY: coverage-decoders
+coverage-decoders: $(STAMP)  ## show that the tests take every branch of every decoder
+	$(BIN)/python -m tests.fuzz.branches
+
+.PHONY: bench-open
+bench-open: $(STAMP)  ## what 100,000 refunds in back-off cost; BENCH="--count 10000" passes options on
+	$(BIN)/python -m tests.bench.open_refunds $(BENCH)
 
 .PHONY: format
 format: $(STAMP)  ## put the code into its format
