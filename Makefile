@@ -4,6 +4,7 @@ REQUIRE ?=
 PYTEST ?=
 FUZZ ?=
 BENCH ?=
+CHAOS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -33,6 +34,10 @@ demo: $(STAMP)  ## start Kafka, an Alipay simulator and the worker, and show ref
 .PHONY: test
 test: $(STAMP)  ## run the tests; REQUIRE=all makes anything not run a failure, PYTEST="-k name" passes options on
 	REQUIRE=$(REQUIRE) $(BIN)/python -m pytest $(PYTEST)
+
+.PHONY: chaos
+chaos: $(STAMP)  ## kill, freeze, cut and restart everything under 20,000 refunds; CHAOS="--seed N" repeats a run
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 .PHONY: check
 check: $(STAMP)  ## lint, format, types, import rules
