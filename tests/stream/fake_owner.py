@@ -60,6 +60,8 @@ class FakeOwner:
         return verdict
 
     def believe(self, refund: Refund) -> None:
+        if self.trouble is not None:
+            raise self.trouble
         self.believed.append(refund.entry.refund_request_id)
 
     def doubt(self, refund: Refund) -> None:

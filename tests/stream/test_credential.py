@@ -146,6 +146,14 @@ def test_after_a_resume_the_next_halt_probes_soon_again() -> None:
     assert account.credential.probe_at == 1_015.0
 
 
+def test_ordinary_answers_do_not_put_off_the_first_probe() -> None:
+    account = Account()
+    for reply in (SUCCEEDED, DECLINED, Pending(""), Unknown("time-out")):
+        account.learn(reply)
+    account.learn(MISCONFIGURED, sent_at=5.0, at=100.0)
+    assert account.credential.probe_at == 115.0
+
+
 def test_a_suspect_decline_is_not_believed_before_the_first_success() -> None:
     account = Account()
     account.learn(SUSPECT, at=0.0)

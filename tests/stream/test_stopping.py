@@ -36,6 +36,18 @@ async def test_a_stop_waits_for_calls_under_way_and_publishes_their_outcomes() -
 
 
 @in_virtual_time
+async def test_a_stop_with_nothing_under_way_ends_at_once() -> None:
+    world = World()
+    world.gateway.script("waiting", TIMEOUT)
+    for name in ("done", "waiting"):
+        world.ask(name)
+    async with world.worker.running():
+        await asyncio.sleep(1)
+        began = elapsed_s()
+    assert elapsed_s() - began < 1
+
+
+@in_virtual_time
 async def test_a_stop_ends_within_its_limit_even_if_a_call_never_does() -> None:
     world = World()
     world.gateway.hold("hung")

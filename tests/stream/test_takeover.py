@@ -286,6 +286,12 @@ def test_a_doubt_that_was_written_is_no_reason_to_doubt_again() -> None:
     assert second.commit(last=True).head.closed
 
 
+def test_a_doubt_that_ended_in_an_outcome_is_no_reason_to_doubt_the_others() -> None:
+    second = Bench(entries=[entry("a")])
+    second.answer("a")
+    assert second.commit(last=True).head.closed
+
+
 def test_absences_are_counted_anew_at_each_opening() -> None:
     found = entry("a")
     counted = replace(found.attempt, stage=Stage.INQUIRE, absences=2, absent_at=NOW - 20)
