@@ -167,6 +167,6 @@ async def _release(number: int, inputs: KafkaInputs, journals: KafkaJournals, sc
     opened = await open_partition(number, inputs, journals, scope)
     try:
         opened.partition.books.braked = ""
-        await opened.journal.commit(opened.partition.last_batch())
+        await opened.journal.commit(opened.partition.last_batch(scope.clock.now()))
     finally:
         await opened.journal.close()

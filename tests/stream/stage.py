@@ -205,7 +205,7 @@ class Bench:
 
     def commit(self, *, last: bool = False) -> Written:
         books = self.partition.books
-        batch = self.partition.last_batch() if last else books.batch(self.clock.monotonic())
+        batch = self.partition.last_batch(self.clock.now()) if last else books.batch(self.clock.monotonic())
         self.partition.books.committed()
         return written(batch)
 

@@ -220,6 +220,39 @@ def test_a_journaled_refund_whose_next_call_is_under_way_is_noted_so_at_the_end(
     assert reopened(first).refund("a").entry.attempt.ambiguous
 
 
+def test_a_call_of_the_opening_before_the_last_is_waited_for_too() -> None:
+    """An opening that ends in order can be younger than the calls of the one before it."""
+    second = Bench(found=head(position=0, reach=1))
+    second.accept(record(0, value("a")))
+    second.clock.forward(SETTLED_S / 2)
+    third = reopened(second)
+    assert third.refund("a").entry.attempt.ambiguous
+    third.clock.forward(SETTLED_S - 0.1)
+    assert third.due() == []
+    third.clock.forward(0.2)
+    assert third.due() == ["a"]
+
+
+def test_a_call_that_is_due_soon_may_be_under_way_by_the_predecessors_clock() -> None:
+    first = Bench()
+    first.accept(record(0, value("a")))
+    first.begin("a")
+    soon = replace(first.refund("a").entry, next_at=NOW + 1.0)
+    second = Bench(found=head(position=1, reach=1), entries=[soon])
+    second.clock.forward(SETTLED_S - 0.1)
+    assert second.due() == []
+    second.clock.forward(0.2)
+    assert second.due() == ["a"]
+
+
+def test_a_call_of_the_opening_before_the_last_that_must_have_ended_is_not_waited_for() -> None:
+    second = Bench(found=head(position=0, reach=1))
+    second.accept(record(0, value("a")))
+    second.clock.forward(SETTLED_S + 0.1)
+    third = reopened(second)
+    assert third.due() == ["a"]
+
+
 def test_a_new_refund_waits_for_a_payment_that_a_predecessor_may_be_calling_for() -> None:
     found = entry("old")
     bench = Bench(found=head(position=1, reach=1), entries=[found])

@@ -150,7 +150,7 @@ class Owner:
             async with asyncio.timeout(max(self._until - floor_s - clock.monotonic(), 0)):
                 await self._idle.wait()
         self._still_sound()
-        await self._journal.commit(self.partition.last_batch())
+        await self._journal.commit(self.partition.last_batch(clock.now()))
 
     async def abandon(self) -> None:
         """The opening has ended: answers that still come are dropped, the successor asks again."""

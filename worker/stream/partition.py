@@ -309,8 +309,13 @@ class Partition:
         refund.entry = replace(refund.entry, delayed=True)
         self._publish(refund, event)
 
-    def last_batch(self) -> Batch:
+    def last_batch(self, now: float) -> Batch:
         """The opening's last words: no call follows."""
+        for refund in self.refunds.values():
+            # What a predecessor may be calling for at this moment, a successor must take for under way as well.
+            possible = refund.entry.attempt.first_sent_at is not None
+            if possible and not self.schedule.settled(refund.payment, now):
+                refund.calling = True
         return self.books.last_batch([refund for refund in self.refunds.values() if refund.calling])
 
     @property

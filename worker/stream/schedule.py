@@ -31,6 +31,10 @@ class Schedule:
         """No call for this payment before `until`."""
         self._unsettled[payment] = until
 
+    def settled(self, payment: str, now: float) -> bool:
+        """Whether no predecessor's call for this payment can be on the wire any more."""
+        return self._unsettled.get(payment, now) <= now
+
     def call(self, refund: Refund, now: float) -> None:
         """Due now, if its payment is settled."""
         until = self._unsettled.get(refund.payment, now)

@@ -46,8 +46,8 @@ class Takeover:
         if certain:
             return replace(opened, attempt=replace(entry.attempt, absences=0)), False
         attempt = inherited(entry.attempt, self.at, self._quiet_s(terms), entry.accepted_at)
-        if entry.next_at <= self.at:
-            opened = replace(opened, next_at=self.settled_at(terms))
+        # A call that is not due yet by our clock may have been due, and made, by the predecessor's.
+        opened = replace(opened, next_at=max(entry.next_at, self.settled_at(terms)))
         return replace(opened, attempt=attempt), True
 
     def possibly_sent(self, command: Command, timestamp_ms: int) -> Attempt:
