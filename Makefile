@@ -5,6 +5,9 @@ PYTEST ?=
 FUZZ ?=
 BENCH ?=
 CHAOS ?=
+SEED ?=
+FIRST ?= 1000
+COUNT ?= 10000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -34,6 +37,14 @@ demo: $(STAMP)  ## start Kafka, an Alipay simulator and the worker, and show ref
 .PHONY: test
 test: $(STAMP)  ## run the tests; REQUIRE=all makes anything not run a failure, PYTEST="-k name" passes options on
 	REQUIRE=$(REQUIRE) $(BIN)/python -m pytest $(PYTEST)
+
+.PHONY: simulate
+simulate: $(STAMP)  ## the worker in virtual time under 1,000 seeds of faults, and the canaries; SEED=n replays one
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED))
+
+.PHONY: soak
+soak: $(STAMP)  ## the same without canaries, for as long as you like: COUNT=100000 FIRST=1000
+	$(BIN)/python -m tests.simulation --no-canaries --first $(FIRST) --seeds $(COUNT)
 
 .PHONY: chaos
 chaos: $(STAMP)  ## kill, freeze, cut and restart everything under 20,000 refunds; CHAOS="--seed N" repeats a run

@@ -1,0 +1,26 @@
+"""All promises as classes; a world makes one of each."""
+
+from collections.abc import Callable
+from typing import Final
+
+from tests.simulation.conduct import (
+    Bounded,
+    EverythingEnds,
+    OneAtATimePerPayment,
+    PatienceSurvives,
+    StopTheLine,
+)
+from tests.simulation.guarantee import Guarantee, Truth
+from tests.simulation.money import NeverGuess, NothingLost, OneOutcome, OneRefund
+
+GUARANTEES: Final[tuple[Callable[[Truth], Guarantee], ...]] = (
+    NothingLost,
+    OneOutcome,
+    OneRefund,
+    NeverGuess,
+    OneAtATimePerPayment,
+    PatienceSurvives,
+    StopTheLine,
+    Bounded,
+    EverythingEnds,
+)

@@ -1,0 +1,190 @@
+"""The promises about money and outcomes, G1 to G4, under the README's names."""
+
+from collections import Counter, defaultdict
+
+from typing_extensions import override
+
+from tests.simulation.events import Called, Committed, Event
+from tests.simulation.guarantee import Guarantee, Truth
+from tests.simulation.view import Order
+from worker.refunds.attempt import Stage
+from worker.refunds.reply import Declined, Misconfigured, Succeeded, Unknown
+from worker.simulator.ledger import RefundStatus
+from worker.stream.routing import home
+
+
+class NothingLost(Guarantee):
+    number = "G1"
+
+    @override
+    def saw(self, event: Event, at: float) -> None:
+        if isinstance(event, Committed):
+            for partition, (old, new) in self.view.moved.items():
+                if new < old:
+                    self.breaks(f"partition {partition}: the committed offset went back from {old} to {new}")
+                for offset in range(old, new):
+                    self._look(partition, offset)
+
+    @override
+    def check(self) -> None:
+        for partition, orders in self.view.orders.items():
+            for offset in orders:
+                if offset >= self.view.position[partition]:
+                    self.breaks(f"partition {partition}: offset {offset} was never committed")
+                else:
+                    self._look(partition, offset)
+        for (partition, offset), count in self.view.letters.items():
+            if count > 1:
+                self.breaks(f"partition {partition}: offset {offset} was dead-lettered {count} times")
+
+    def _look(self, partition: int, offset: int) -> None:
+        order = self.view.orders[partition].get(offset)
+        if order is not None and (problem := self._lost(partition, offset, order)):
+            self.breaks(f"partition {partition}, offset {offset}: {problem}")
+
+    def _lost(self, partition: int, offset: int, order: Order) -> str:
+        view = self.view
+        if view.letters[partition, offset]:
+            return ""
+        if order.command is None:
+            return "committed, unreadable, and no dead letter"
+        if order.home != partition:
+            arrived = order.forwarded or (order.home, order.value) in view.arrived
+            return "" if arrived else "a stray that was not forwarded"
+        key = order.command.refund_request_id
+        if key not in view.ledger[partition]:
+            return f"{key} is committed, but neither open, final nor a dead letter"
+        entry = view.ledger[partition][key]
+        if entry["kind"] == "final" and entry["digest"] != order.command.digest().hex():
+            return f"another {key} is final, and this one is no dead letter"
+        return ""
+
+
+class OneOutcome(Guarantee):
+    number = "G2"
+
+    def __init__(self, truth: Truth) -> None:
+        super().__init__(truth)
+        self._seen: Counter[str] = Counter()
+
+    @override
+    def saw(self, event: Event, at: float) -> None:
+        if not isinstance(event, Committed):
+            return
+        for record in event.records:
+            key = dict(record.headers).get("ce_subject", b"").decode()
+            if record.topic != "refund.results" or key not in self.view.outcomes:
+                continue
+            told = self.view.outcomes[key]
+            first = [one for one in told if not one.replayed]
+            if len(first) > 1 and len(told) != self._seen[key]:
+                self.breaks(f"{key} has {len(first)} outcomes, by {[one.process for one in first]}")
+            self._seen[key] = len(told)
+            if any(one.event_id != told[0].event_id for one in told):
+                self.breaks(f"{key} has outcomes with different event ids")
+
+    @override
+    def check(self) -> None:
+        for partition, entries in self.view.ledger.items():
+            for key, entry in entries.items():
+                if entry["kind"] == "final" and key not in self.view.outcomes:
+                    self.breaks(f"partition {partition}: {key} is final in the ledger, but has no outcome")
+                if entry["kind"] != "final" and key in self.view.outcomes:
+                    self.breaks(f"partition {partition}: {key} has an outcome, but is {entry['kind']}")
+
+
+class OneRefund(Guarantee):
+    number = "G3"
+
+    def __init__(self, truth: Truth) -> None:
+        super().__init__(truth)
+        self._bodies: dict[str, bytes] = {}
+
+    @override
+    def saw(self, event: Event, at: float) -> None:
+        if not isinstance(event, Called):
+            return
+        command = event.attempt.command
+        key = command.refund_request_id
+        if command.provider_request_id != key:
+            self.breaks(f"{key} is sent as {command.provider_request_id}")
+        if self._bodies.setdefault(key, event.body) != event.body:
+            self.breaks(f"{key} is sent with other bytes: {self._bodies[key]!r}, {event.body!r}")
+        partition = next((number for number, entries in self.view.ledger.items() if key in entries), None)
+        if partition is not None and self.view.ledger[partition][key]["kind"] == "final":
+            self.breaks(f"{key} is final, and {event.process} calls for it")
+
+    @override
+    def check(self) -> None:
+        asked: defaultdict[str, set[tuple[str, str, int]]] = defaultdict(set)
+        for orders in self.view.orders.values():
+            for order in orders.values():
+                if order.command is not None:
+                    amount = order.command.amount
+                    asked[order.command.refund_request_id].add(
+                        (order.command.payment_id, amount.currency, amount.value)
+                    )
+        moved: Counter[str] = Counter()
+        for movement in self.ledger.movements:
+            key, amount = movement.refund_request_id, movement.amount
+            moved[key] += 1
+            if (movement.payment_id, amount.currency, amount.value) not in asked[key]:
+                self.breaks(f"money moved for {key} that nobody asked for: {amount} of {movement.payment_id}")
+        for key, count in moved.items():
+            if count > 1:
+                self.breaks(f"money moved {count} times for {key}")
+
+
+class NeverGuess(Guarantee):
+    number = "G4"
+
+    @override
+    def saw(self, event: Event, at: float) -> None:
+        if isinstance(event, Called) and event.attempt.stage is Stage.SUBMIT:
+            self._within_reach(event)
+        elif isinstance(event, Committed):
+            for record in event.records:
+                if record.topic == "refund.results":
+                    self._proven(dict(record.headers).get("ce_subject", b"").decode(), event.process)
+
+    def _within_reach(self, event: Called) -> None:
+        """A first call that no ledger entry and no reach tell a successor of would be forgotten with its process."""
+        view, key = self.view, event.attempt.command.refund_request_id
+        if any(key in entries for entries in view.ledger.values()):
+            return
+        partition = home(key, view.partitions)
+        unreleased = [offset for offset in view.offsets[key] if offset >= view.position[partition]]
+        if partition not in view.heads or not unreleased:
+            return
+        reading = next(iter(view.heads[partition]["inputs"].values()))
+        if min(unreleased) >= reading["reach"]:
+            self.breaks(
+                f"{event.process} calls for {key} at offset {min(unreleased)}, above the reach {reading['reach']}"
+            )
+
+    def _proven(self, key: str, process: str) -> None:
+        told = self.view.outcomes.get(key)
+        if not told:
+            return
+        replies = [one.reply for one in self.view.replies[key]]
+        wanted = Succeeded if told[-1].succeeded else Declined
+        if not any(isinstance(reply, wanted) for reply in replies):
+            heard = ", ".join(type(reply).__name__ for reply in replies)
+            self.breaks(f"{key} is {wanted.__name__} by {process}, but all it was told is: {heard}")
+        if not told[-1].succeeded and told[-1].data["proof"] == "submit":
+            doubts = [reply for reply in replies[:-1] if not isinstance(reply, Declined | Misconfigured)]
+            if any(not isinstance(one, Unknown) or one.sent for one in doubts):
+                self.breaks(
+                    f"{key} has failed by a refund call's decline, though an earlier call was ambiguous"
+                )
+
+    @override
+    def check(self) -> None:
+        for key, told in self.view.outcomes.items():
+            moved = len(self.ledger.moved(key))
+            refund = self.ledger.refunds.get(key)
+            status = refund.status if refund is not None else None
+            if told[0].succeeded and not moved:
+                self.breaks(f"{key} has succeeded, but no money moved")
+            if not told[0].succeeded and (moved or status is RefundStatus.PROCESSING):
+                self.breaks(f"{key} has failed, but Alipay says {status} and moved its money {moved} times")

@@ -1,0 +1,232 @@
+"""A producer that looks like aiokafka's and does what it does, on the simulated cluster.
+
+What counts: a flush looks at no results, a lost connection has every request repeated, EndTxn too, and after a fence
+the sender is dead.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from aiokafka import TopicPartition
+from aiokafka.errors import (
+    InvalidTxnState,
+    KafkaError,
+    NotEnoughReplicasError,
+    ProducerFenced,
+    UnknownError,
+)
+from aiokafka.protocol.transaction import EndTxnRequest
+
+from tests.simulation.cluster import Cluster, Refused
+from tests.simulation.faults import Faults
+from tests.simulation.line import Line
+from tests.simulation.processes import Process
+from worker.stream.ports import Outgoing
+
+RETRIED: Final = frozenset({"CONCURRENT_TRANSACTIONS", "NOT_LEADER_OR_FOLLOWER"})
+Answer = TypeVar("Answer")
+
+
+class _Client:
+    """What `worker.kafka.tap` takes hold of."""
+
+    def __init__(self, end: Callable[[], Awaitable[None]]) -> None:
+        self._end = end
+
+    async def send(self, node_id: int, request: Any, **options: Any) -> None:
+        assert isinstance(request, EndTxnRequest)
+        await self._end()
+
+    async def close(self) -> None:
+        pass
+
+
+class _Sender:
+    sender_task: asyncio.Task[None] | None = None
+
+
+class SimulatedProducer:
+    """Takes the keyword arguments of AIOKafkaProducer that the worker uses."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        line: Line,
+        faults: Faults,
+        process: Process,
+        *,
+        transactional_id: str,
+        transaction_timeout_ms: int,
+        retry_backoff_ms: int,
+        request_timeout_ms: int,
+        **options: Any,
+    ) -> None:
+        self._cluster = cluster
+        self._line = line
+        self._faults = faults
+        self._process = process
+        self._id = transactional_id
+        self._timeout_s = transaction_timeout_ms / 1000
+        self._retry_s = retry_backoff_ms / 1000
+        self._request_s = request_timeout_ms / 1000
+        self._epoch = -1
+        self._sequence = 0
+        self._waiting: list[tuple[TopicPartition, Outgoing, asyncio.Future[None]]] = []
+        self._fatal: Exception | None = None
+        self._sender = _Sender()
+        self._closed = False
+        self.client = _Client(self._end)
+
+    async def start(self) -> None:
+        for lookup in ("Metadata", "FindCoordinator"):
+            await self._line.ask(self._process, lookup, lambda: None, self._request_s, free=True)
+        self._epoch = await self._ask(
+            "InitProducerId", lambda: self._cluster.initialise(self._id, self._process.name, self._timeout_s)
+        )
+
+    async def begin_transaction(self) -> None:
+        if self._fatal is not None:
+            raise self._fatal
+
+    async def send_offsets_to_transaction(self, offsets: dict[TopicPartition, int], group: str) -> None:
+        moved = dict(offsets)
+        await self._ask(
+            "TxnOffsetCommit",
+            lambda: self._cluster.add_offsets(
+                self._id, self._process.name, self._epoch, self._timeout_s, moved
+            ),
+        )
+
+    async def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int | None,
+        timestamp_ms: int | None,
+        headers: Sequence[tuple[str, bytes | None]],
+    ) -> asyncio.Future[None]:
+        if self._fatal is not None:
+            raise self._fatal
+        at = self._cluster.place(key) if partition is None else partition
+        outgoing = Outgoing(topic, key, value, tuple(headers), at, timestamp_ms)
+        return self._accumulate(TopicPartition(topic, at), outgoing)
+
+    def _accumulate(self, part: TopicPartition, outgoing: Outgoing) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((part, outgoing, future))
+        if self._sender.sender_task is None or self._sender.sender_task.done():
+            self._sender.sender_task = loop.create_task(self._flush())
+        return future
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        return set(range(self._cluster.partitions))
+
+    def create_batch(self) -> "_Batch":
+        return _Batch()
+
+    async def send_batch(self, batch: "_Batch", topic: str, *, partition: int) -> asyncio.Future[None]:
+        (only,) = batch.records
+        outgoing = Outgoing(topic, only["key"], only["value"], tuple(only["headers"]), partition)
+        return self._accumulate(TopicPartition(topic, partition), outgoing)
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            batches: dict[TopicPartition, list[tuple[Outgoing, asyncio.Future[None]]]] = {}
+            for part, outgoing, future in self._waiting:
+                batches.setdefault(part, []).append((outgoing, future))
+            self._waiting = []
+            await asyncio.gather(*(self._produce(part, batch) for part, batch in batches.items()))
+
+    async def _produce(
+        self, part: TopicPartition, batch: list[tuple[Outgoing, asyncio.Future[None]]]
+    ) -> None:
+        self._sequence += 1
+        sequence, records = self._sequence, [outgoing for outgoing, _ in batch]
+
+        def apply() -> None:
+            if self._cluster.unavailable_until.get(part, 0.0) > asyncio.get_running_loop().time():
+                raise Refused("NOT_LEADER_OR_FOLLOWER")
+            if self._faults.strikes(
+                "kafka: append refused", self._process.name, f"{part.topic}-{part.partition}"
+            ):
+                raise Refused("NOT_ENOUGH_REPLICAS")
+            self._cluster.produce(
+                self._id, self._process.name, self._epoch, self._timeout_s, part, sequence, records
+            )
+
+        error: Exception | None = None
+        try:
+            await self._ask(f"Produce {part.topic}-{part.partition}", apply)
+        except KafkaError as refused:
+            error = refused
+        for _, future in batch:
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+                future.exception()  # whoever does not look is not warned of it: aiokafka does not either
+
+    async def commit_transaction(self) -> None:
+        while self._sender.sender_task is not None and not self._sender.sender_task.done():
+            await asyncio.wait([self._sender.sender_task])
+        if self._fatal is not None:
+            raise self._fatal
+        request = EndTxnRequest(
+            transactional_id=self._id, producer_id=1, producer_epoch=self._epoch, transaction_result=True
+        )
+        while True:
+            try:
+                await self.client.send(0, request)
+            except Refused as refused:
+                if refused.code not in RETRIED:
+                    raise self._error(refused) from None
+            except KafkaError:
+                pass  # aiokafka closes the connection and asks again on a new one
+            else:
+                return
+            await asyncio.sleep(self._retry_s)
+
+    async def _end(self) -> None:
+        await self._line.ask(
+            self._process,
+            "EndTxn",
+            lambda: self._cluster.end_transaction(self._id, self._epoch, commit=True),
+            self._request_s,
+        )
+
+    async def _ask(self, name: str, apply: Callable[[], Answer]) -> Answer:
+        while True:
+            try:
+                return await self._line.ask(self._process, name, apply, self._request_s)
+            except Refused as refused:
+                if refused.code not in RETRIED:
+                    raise self._error(refused) from None
+            except KafkaError:
+                if self._process.cut:
+                    raise
+            await asyncio.sleep(self._retry_s)
+
+    def _error(self, refused: Refused) -> Exception:
+        match refused.code:
+            case "INVALID_PRODUCER_EPOCH":
+                self._fatal = ProducerFenced()
+                return self._fatal
+            case "INVALID_TXN_STATE":
+                return InvalidTxnState()
+            case "NOT_ENOUGH_REPLICAS":
+                return NotEnoughReplicasError()
+            case _:
+                return UnknownError(refused.code)
+
+
+class _Batch:
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+
+    def append(self, **record: Any) -> None:
+        self.records.append(record)
