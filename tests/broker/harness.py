@@ -7,6 +7,7 @@ them is imported here. What they did is judged from the topics and from Alipay's
 import asyncio
 import sys
 import time
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -66,16 +67,17 @@ class World(Sight):
         await self.until(lambda: worker.logged("open, opening") > 0, "a partition is open")
         return worker
 
-    async def command(self, *words: str) -> int:
-        """Run another command of the worker's to its end; its exit code."""
-        with (self.folder / "commands.log").open("ab") as out:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "worker", *words, "--config", str(self.config)),
-                stdout=out,
-                stderr=out,
-            )
+    async def command(self, *words: str) -> None:
+        """Run another command of the worker's to its end, which must be a good one."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "worker", *words, "--config", str(self.config)),
+            stdout=PIPE,
+            stderr=STDOUT,
+        )
         async with asyncio.timeout(WAIT_MAX_S):
-            return await process.wait()
+            said, _ = await process.communicate()
+        if process.returncode:
+            raise AssertionError(f"{words} ended with {process.returncode}:\n{said.decode()}\n{self.tails()}")
 
     def configured(self, **sections: Mapping[str, Any]) -> Path:
         """Another settings file: the same world, some settings changed."""

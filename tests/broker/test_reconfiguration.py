@@ -80,12 +80,12 @@ async def test_a_record_that_may_have_been_sent_is_no_dead_letter_under_narrower
     await here.until(lambda: without.logged("may have been sent under other settings") == 1, "stopped")
     # Released under the same settings, it has the same doubt.
     here.config = narrow
-    assert await here.command("resume-partition", "0") == 0
+    await here.command("resume-partition", "0")
     await here.until(lambda: without.logged("may have been sent under other settings") == 2, "stopped again")
     assert await without.stop() == 0
     here.config = wide
     await here.started()
-    assert await here.command("resume-partition", "0") == 0
+    await here.command("resume-partition", "0")
     await here.until(here.final([name]), "its outcome")
     await here.settled()
     assert here.outcomes(name) == ["refund.succeeded.v1"]

@@ -36,7 +36,7 @@ async def test_a_partition_of_mostly_unreadable_records_is_not_emptied_into_the_
     # Twice: twenty-five records are more than one brake lets pass.
     for _ in range(2):
         passed = here.position(0)
-        assert await here.command("resume-partition", "0") == 0
+        await here.command("resume-partition", "0")
         await here.until(
             lambda before=passed: here.position(0) > before,  # type: ignore[misc]
             "read on",
