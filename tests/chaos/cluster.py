@@ -71,7 +71,7 @@ class Slot:
     config: Path
     worker: Worker | None = None
     frozen: bool = False
-    resting: bool = False  # between a kill and the start of a successor
+    resting: bool = False  # between a kill and the start of a successor, or before the first start
 
 
 @dataclass(slots=True)
@@ -99,13 +99,17 @@ class Cluster:
     ended: list[str] = field(default_factory=list)
     restarts: int = 0
     broker_busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     stopping: bool = False
 
     # Workers.
 
     async def fill(self, slot: Slot) -> Worker:
+        """Start a worker there, with its next number: one at a time."""
+        slot.resting = True
+        async with self.starting:
+            slot.worker = await self.world.start(slot.config)
         slot.frozen = slot.resting = False
-        slot.worker = await self.world.start(slot.config)
         return slot.worker
 
     async def start(self) -> None:
@@ -130,7 +134,7 @@ class Cluster:
         ]
 
     def free(self) -> list[Slot]:
-        return [slot for slot in self.slots if slot.worker is None]
+        return [slot for slot in self.slots if slot.worker is None and not slot.resting]
 
     async def supervise(self) -> None:
         """Start again what ended by itself, as Kubernetes does.

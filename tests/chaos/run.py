@@ -16,7 +16,7 @@ from tests.chaos import growth
 from tests.chaos.cluster import PARTITIONS, Cluster, behind_doors, cluster, doors, soon
 from tests.chaos.faults import Fault, Kind, schedule
 from tests.chaos.load import Orders, Record, orders, probe
-from tests.chaos.verdict import Struck, Verdict, close_calls, judge
+from tests.chaos.verdict import Struck, Verdict, judge
 from worker.demo.local_kafka import LocalKafka
 from worker.demo.screen import Screen
 from worker.demo.witness import read_evidence
@@ -105,13 +105,15 @@ async def _run(it: Run) -> Verdict:
     ended = list(here.ended)
     if it.plan.grown:
         ended += await _grown(it)
+    channel = here.world.settings.channels["global"]
     verdict = judge(
         evidence,
         here.world.simulator.observed.by_id,
         here.seen.asked,
         it.struck,
         ended,
-        attempts_max=here.world.settings.channels["global"].attempts_max,
+        attempts_max=channel.attempts_max,
+        deadline_s=channel.deadline_s,
         recovered_max_s=RECOVERED_MAX_S,
         seed=it.plan.seed,
     )
@@ -236,10 +238,6 @@ def _show(it: Run, verdict: Verdict) -> None:
                 for one in verdict.struck
             ],
         )
-        calls = it.here.world.simulator.observed
-        for payment, most in calls.in_flight_max_by_payment.items():
-            if most > 1:
-                screen.say("\n".join(close_calls(calls.by_id, payment)))
         screen.say(it.here.world.tails())
 
 

@@ -9,8 +9,10 @@ from tests.chaos.verdict import Struck, Verdict, judge
 from tests.demo.test_proof import PARKED, STRAY, SUCCEEDED, sound
 from worker.demo.evidence import Evidence
 from worker.refunds.entry import OpenEntry
+from worker.refunds.money import Money
 from worker.refunds.verdict import ParkReason
 from worker.simulator.behaviour import Operation
+from worker.simulator.ledger import RefundRequest
 from worker.simulator.observed import Call, Seen
 
 WRONG_ECHO = {PARKED: Seen(1, 1, calls=[Call(Operation.INQUIRY, 1.0, "wrong_echo", "SUCCESS")])}
@@ -28,7 +30,9 @@ def verdict(
     struck: Struck = WENT_ON,
     ended: tuple[str, ...] = (),
 ) -> Verdict:
-    return judge(evidence, calls, asked, [struck], ended, attempts_max=60, recovered_max_s=60, seed=1)
+    return judge(
+        evidence, calls, asked, [struck], ended, attempts_max=60, deadline_s=1.5, recovered_max_s=60, seed=1
+    )
 
 
 def broken(found: Verdict) -> list[str]:
@@ -97,8 +101,25 @@ def test_a_worker_that_ends_by_itself_fails() -> None:
     assert broken(verdict(ended=("worker-3 ended with exit code 1",))) == ["worker-3 ended with exit code 1"]
 
 
-def test_requests_about_one_payment_may_meet_only_where_its_refunds_have_several_homes() -> None:
+def two_calls(mode: str, gap_s: float) -> Verdict:
+    """Two requests about one payment, which Alipay had in flight at once."""
+    first, then = (Call(Operation.REFUND, at, mode, "") for at in (1.0, 1.0 + gap_s))
+    request = RefundRequest("r", "pay", Money("USD", 100))
+    calls = {**WRONG_ECHO, "r": Seen(2, 0, requests=[request], calls=[first, then])}
+    alipay = replace(ALL_READ.alipay, together={"pay": 2})
+    return verdict(evidence=replace(ALL_READ, alipay=alipay, routing_key="payment"), calls=calls)
+
+
+def test_a_request_before_the_end_of_the_one_before_breaks_g5() -> None:
+    together = "2 requests about payment pay were in flight at once"
+    assert together in broken(two_calls("latency", 0.1))
+    assert any(sentence.startswith(f"{together}; ") for sentence in broken(two_calls("silent_after", 0.1)))
+
+
+def test_a_request_after_one_that_was_given_up_breaks_nothing() -> None:
+    assert not two_calls("silent_after", 1.6).broken["G5 at most one request in flight per payment"]
+
+
+def test_requests_about_one_payment_may_meet_where_its_refunds_have_several_homes() -> None:
     together = replace(ALL_READ, alipay=replace(ALL_READ.alipay, together={"pay": 2}))
     assert not broken(verdict(evidence=together))
-    by_payment = verdict(evidence=replace(together, routing_key="payment"))
-    assert "2 requests about payment pay were in flight at once" in broken(by_payment)
