@@ -15,7 +15,7 @@ from rich.table import Table
 
 from tests.simulation.canaries import CANARIES, Caught, hunt
 from tests.simulation.faults import TABLES
-from tests.simulation.world import Outcome, World
+from tests.simulation.world import Outcome, World, run_block
 
 BLOCK: Final = 10
 SHOWN_MAX: Final = 5
@@ -64,11 +64,6 @@ def _hunt(guarantee: str, first: int, seeds: int, refunds: int) -> int:
             return 0
     print(json.dumps({"seeds": 0, "broken": [], "said": ""}))
     return 1
-
-
-def run_block(first: int, count: int, refunds: int) -> list[Outcome]:
-    """Some seeds, one after another."""
-    return [World(seed, refunds).run() for seed in range(first, first + count)]
 
 
 def _simulate(options: argparse.Namespace) -> int:

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from tests.simulation.__main__ import run_block, totals
+from tests.simulation.__main__ import totals
 from tests.simulation.canaries import CANARIES, ROOT, Canary, Edit, hunt, mutated
 from tests.simulation.faults import TABLES
 from tests.simulation.guarantees import GUARANTEES
-from tests.simulation.world import Outcome
+from tests.simulation.world import Outcome, run_block
 
 REFUNDS = 50
 SEEDS = 40

@@ -330,6 +330,11 @@ class World:
                 await asyncio.wait(tasks, timeout=100.0)
 
 
+def run_block(first: int, count: int, refunds: int) -> list[Outcome]:
+    """Some seeds, one after another."""
+    return [World(seed, refunds).run() for seed in range(first, first + count)]
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Workers under fire have much to say; `--log` shows it."""
