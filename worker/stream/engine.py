@@ -1,6 +1,7 @@
 """The worker's life: join, open what is assigned, feed it, close what is revoked, drain at the end."""
 
 import asyncio
+import gc
 import logging
 from collections import deque
 from collections.abc import Collection, Coroutine, Sequence
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 POLL_AT_LEAST_EVERY_S: Final = 60.0  # an idle consumer leaves its group after max.poll.interval
 RESUME_BELOW: Final = 0.9  # of open_max
 MINUTE_S: Final = 60.0
+MANY_OPEN: Final = 10_000
 Result = TypeVar("Result")
 
 
@@ -211,6 +213,10 @@ class Engine:
             opened.partition.books.head.opening,
             extra={"partition": number},
         )
+        if settled := len(opened.partition.refunds) >= MANY_OPEN:
+            # They stay for hours: without this, each full collection looks through millions of their objects.
+            gc.collect()
+            gc.freeze()
         positions = {topic: reader.next_offset for topic, reader in opened.partition.readers.items()}
         self._source.resume(number, positions)
         # Before the first poll: or every opening of a full partition would add that poll's records.
@@ -230,6 +236,8 @@ class Engine:
             del self._owners[number]
             self._source.pause(number)
             await owner.abandon()
+            if settled:
+                gc.unfreeze()  # of other partitions, too: that costs time, while keeping this one would cost memory
 
     def _lost(self, number: int, error: Fenced | InDoubt) -> Fenced | InDoubt | None:
         log.warning("partition %d lost: %r", number, error, extra={"partition": number})
