@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from typing_extensions import override
 
-from tests.bench.stand import Stand, stand, used
+from tests.bench.stand import OPENED, Stand, stand, used
 from tests.bench.waiting import START, fill
 from worker.demo.broker import broker
 
@@ -58,7 +58,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One life of a worker. Latency: from the send of a command to the read of its outcome, committed."""
+    """One life of a worker. Latency: from the send of a command to the read of its outcome, committed.
+
+    `reopened`: partitions that were lost and opened again meanwhile, as on a machine that is too busy to commit in
+    time; that distorts the other figures.
+    """
 
     start_s: float
     start_cpu_s: float
@@ -70,6 +74,7 @@ class Round:
     latency_p95_s: float
     latency_max_s: float
     stop_s: float
+    reopened: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,7 @@ async def lived(here: Stand, number: int, plan: Plan, *, last: bool) -> Round:
         latency_p95_s=latencies[int(len(latencies) * 0.95)],
         latency_max_s=latencies[-1],
         stop_s=stop_s,
+        reopened=here.worker.logged(OPENED) - plan.partitions,
     )
 
 
@@ -216,6 +222,7 @@ COLUMNS: Final = (
     "p95",
     "max",
     "stop s",
+    "reopened",
 )
 
 
@@ -236,6 +243,7 @@ def show(found: Figures, console: Console) -> None:
                 f"{each.latency_p95_s * 1000:.0f}",
                 f"{each.latency_max_s * 1000:.0f}",
                 f"{each.stop_s:.1f}",
+                str(each.reopened),
             )
     console.print(table)
     console.print(f"an entry has {found.entry_bytes:.0f} bytes in the ledger")

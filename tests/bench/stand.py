@@ -24,6 +24,8 @@ from worker.stream.routing import home
 
 WAIT_MAX_S: Final = 120.0
 STATUS_KIB: Final = 1024
+OPENED: Final = "open, opening"
+"""What a worker logs of each opening."""
 
 # Defaults everywhere, because they are what runs in production; only what a single broker here needs differs.
 SETTINGS: Final = """
@@ -97,7 +99,7 @@ class Stand:
         began = time.monotonic()
         worker = await Worker.start(f"{self.name}-{len(self.workers)}", self.folder, self.config)
         self.workers.append(worker)
-        while worker.logged("open, opening") < self.settings.topics.partitions:
+        while worker.logged(OPENED) < self.settings.topics.partitions:
             if worker.broke_down or time.monotonic() - began > WAIT_MAX_S:
                 raise AssertionError(f"no partition was opened\n{worker.log.read_text(errors='replace')}")
             await asyncio.sleep(0.02)
