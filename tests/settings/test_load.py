@@ -222,6 +222,24 @@ def test_without_refunds_a_channel_is_refused(tmp_path: Path) -> None:
     assert problem.place == "worker.toml: channels.local.refunds"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://]",
+        "https://[::1",
+        "https://:443",
+        "https://a:0",
+        "https://a:65536",
+        "https://a:b",
+        "https:///",
+    ],
+)
+def test_a_url_without_a_host_and_a_usable_port_is_refused(tmp_path: Path, url: str) -> None:
+    (problem,) = problems(written(tmp_path, text=MINIMAL.replace("https://alipay.example", url)))
+    assert problem.place == "worker.toml: channels.local.base_url"
+    assert "expected Alipay's host as a URL" in problem.text
+
+
 def test_a_secret_as_a_value_is_no_setting(tmp_path: Path) -> None:
     (problem,) = problems(written(tmp_path), {"WORKER_KAFKA__SASL_PASSWORD": "hunter2"})
     assert "did you mean sasl_password_file?" in problem.text

@@ -217,6 +217,17 @@ class ChannelSettings(Section):
     pace_wait_max_s: Positive = Field(_PACE.wait_max_s, description="the longest wait for a turn")
     ramp_rate: Positive = Field(_AMS["ramp_rate"], description="calls a second to begin with after a halt")
 
+    @field_validator("base_url")
+    @classmethod
+    def _has_a_host(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            if parts.hostname and parts.port != 0:
+                return value
+        except ValueError:  # a bracket too many, a port that is none
+            pass
+        raise PydanticCustomError("host", "no host, or no usable port, can be read from it")
+
     @property
     def terms(self) -> Terms:
         return Terms(
