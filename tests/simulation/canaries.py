@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-HUNT_SEEDS_MAX: Final = 150
+HUNT_SEEDS_MAX: Final = 300
 TIMEOUT_S: Final = 240.0
 
 

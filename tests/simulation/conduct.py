@@ -38,6 +38,7 @@ class OneAtATimePerPayment(Guarantee):
     def saw(self, event: Event, at: float) -> None:
         match event:
             case Called(process=process, attempt=attempt):
+                self._not_after(process, attempt.command.refund_request_id, at)
                 command = attempt.command
                 flights = self._flights[self._partition(command.refund_request_id), command.payment_id]
                 for key, (until, other) in flights.items():
@@ -53,6 +54,12 @@ class OneAtATimePerPayment(Guarantee):
                 flights.pop(command.refund_request_id, None)
             case _:
                 pass
+
+    def _not_after(self, process: str, key: str, at: float) -> None:
+        """Who was replaced may not know it yet, but its lease ends."""
+        owner, since = self.view.owners.get(self._partition(key), (process, at))
+        if owner != process and at - since > self.limits.lease_s + 0.1:
+            self.breaks(f"{process} calls for {key} {at - since:.1f} s after {owner} has taken over")
 
     def _partition(self, key: str) -> int:
         return home(key, self.view.partitions)

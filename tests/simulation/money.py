@@ -1,14 +1,15 @@
 """The promises about money and outcomes, G1 to G4, under the README's names."""
 
 from collections import Counter, defaultdict
+from itertools import takewhile
 
 from typing_extensions import override
 
-from tests.simulation.events import Called, Committed, Event
+from tests.simulation.events import RESULTS, Answered, Called, Committed, Event
 from tests.simulation.guarantee import Guarantee, Truth
-from tests.simulation.view import Order
+from tests.simulation.view import Order, partition_of
 from worker.refunds.attempt import Stage
-from worker.refunds.reply import Declined, Misconfigured, Succeeded, Unknown
+from worker.refunds.reply import Declined, Misconfigured, NotFound, Succeeded, Unknown, leaves_doubt
 from worker.simulator.ledger import RefundStatus
 from worker.stream.routing import home
 
@@ -71,6 +72,9 @@ class OneOutcome(Guarantee):
     def saw(self, event: Event, at: float) -> None:
         if not isinstance(event, Committed):
             return
+        owner, _ = self.view.owners[partition_of(event.transactional_id)]
+        if owner != event.process:
+            self.breaks(f"{event.process} commits for {event.transactional_id}, which {owner} has taken over")
         for record in event.records:
             key = dict(record.headers).get("ce_subject", b"").decode()
             if record.topic != "refund.results" or key not in self.view.outcomes:
@@ -138,14 +142,32 @@ class OneRefund(Guarantee):
 class NeverGuess(Guarantee):
     number = "G4"
 
+    def __init__(self, truth: Truth) -> None:
+        super().__init__(truth)
+        self._in_doubt: dict[str, str] = {}  # id → the last process whose call may have moved money unseen
+
     @override
     def saw(self, event: Event, at: float) -> None:
-        if isinstance(event, Called) and event.attempt.stage is Stage.SUBMIT:
-            self._within_reach(event)
-        elif isinstance(event, Committed):
-            for record in event.records:
-                if record.topic == "refund.results":
-                    self._proven(dict(record.headers).get("ce_subject", b"").decode(), event.process)
+        match event:
+            case Called(attempt=attempt) if attempt.stage is Stage.SUBMIT:
+                self._within_reach(event)
+                self._known_to_be_in_doubt(event)
+            case Answered(attempt=attempt, reply=reply) if attempt.stage is Stage.SUBMIT:
+                if not leaves_doubt(reply) and not attempt.ambiguous:
+                    self._in_doubt.pop(attempt.command.refund_request_id, None)
+            case Committed():
+                for record in event.records:
+                    if record.topic == RESULTS:
+                        self._proven(dict(record.headers).get("ce_subject", b"").decode(), event.process)
+            case _:
+                pass
+
+    def _known_to_be_in_doubt(self, event: Called) -> None:
+        """Whoever calls must know of every earlier call whose answer leaves doubt."""
+        key = event.attempt.command.refund_request_id
+        if key in self._in_doubt and not event.attempt.ambiguous:
+            self.breaks(f"{event.process} calls for {key} as if nobody had, though {self._in_doubt[key]} has")
+        self._in_doubt[key] = event.process
 
     def _within_reach(self, event: Called) -> None:
         """A first call that no ledger entry and no reach tell a successor of would be forgotten with its process."""
@@ -171,6 +193,12 @@ class NeverGuess(Guarantee):
         if not any(isinstance(reply, wanted) for reply in replies):
             heard = ", ".join(type(reply).__name__ for reply in replies)
             self.breaks(f"{key} is {wanted.__name__} by {process}, but all it was told is: {heard}")
+        if not told[-1].succeeded and told[-1].data["proof"] == "inquiry":
+            absent = len(list(takewhile(lambda reply: isinstance(reply, NotFound), reversed(replies))))
+            if 0 < absent < self.terms.absences_needed:
+                self.breaks(
+                    f"{key} has failed after {absent} times not found, {self.terms.absences_needed} are needed"
+                )
         if not told[-1].succeeded and told[-1].data["proof"] == "submit":
             doubts = [reply for reply in replies[:-1] if not isinstance(reply, Declined | Misconfigured)]
             if any(not isinstance(one, Unknown) or one.sent for one in doubts):

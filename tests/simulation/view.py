@@ -55,7 +55,8 @@ class Told:
 @dataclass(slots=True)
 class View:
     """`moved`: partition → (from, to) of the last commit's head. `unsettled`: id → process, of calls whose result is
-    not committed. `handed`: when a record was last given to a process (process, partition, offset), in seconds.
+    not committed. `owners`: who initialised a partition's transactional id last, and when (s). `handed`: when a record
+    (process, partition, offset) was last given to a process (s).
     """
 
     partitions: int
@@ -70,7 +71,7 @@ class View:
     parked: set[str] = field(default_factory=set)
     letters: Counter[tuple[int, int]] = field(default_factory=Counter)
     arrived: set[tuple[int, bytes | None]] = field(default_factory=set)
-    owners: dict[int, str] = field(default_factory=dict)
+    owners: dict[int, tuple[str, float]] = field(default_factory=dict)
     unsettled: dict[str, str] = field(default_factory=dict)
     replies: defaultdict[str, list[Answered]] = field(default_factory=lambda: defaultdict(list))
     handed: dict[tuple[str, int, int], float] = field(default_factory=dict)
@@ -87,8 +88,8 @@ class View:
             case Answered(attempt=Attempt(command=command)):
                 self.replies[command.refund_request_id].append(event)
             case Opened(process=process, transactional_id=name):
-                number = int(name.rsplit(":", 1)[1])
-                self.owners[number] = process
+                number = partition_of(name)
+                self.owners[number] = (process, at)
                 self.handed = {place: since for place, since in self.handed.items() if place[1] != number}
             case Delivered(process=process, partition=partition, offsets=offsets):
                 for offset in offsets:
@@ -157,3 +158,8 @@ class View:
                 process,
             )
             self.outcomes[subject].append(told)
+
+
+def partition_of(transactional_id: str) -> int:
+    """`<group>:<topic>:<partition>`."""
+    return int(transactional_id.rsplit(":", 1)[1])
