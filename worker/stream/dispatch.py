@@ -183,7 +183,9 @@ class Dispatcher:
 
     async def _ask(self, line: Line, call: Call, attempt: Attempt) -> Reply | NotStarted:
         def may_start() -> bool:
-            return call.owner.live and call.owner.cleared(call.refund)
+            # A slowed channel lets its calls wait for their turn: what was true before may not be any more.
+            halted = line.credential.halted and not call.probe
+            return call.owner.live and not halted and call.owner.cleared(call.refund)
 
         try:
             return await line.gateway.call(attempt, call.refund.entry.pin.body, may_start)
