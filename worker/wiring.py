@@ -14,7 +14,7 @@ import orjson
 from aiokafka.errors import KafkaError
 
 from worker import __version__
-from worker.alipay.client import AmsGateway
+from worker.alipay.gateway import ChannelGateway
 from worker.clock import SystemClock
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.journal import KafkaJournals
@@ -39,19 +39,19 @@ EXIT_WRONG: Final = 1
 
 
 @asynccontextmanager
-async def gateways(settings: Settings, metrics: Metrics) -> AsyncIterator[Mapping[str, AmsGateway]]:
+async def gateways(settings: Settings, metrics: Metrics) -> AsyncIterator[Mapping[str, ChannelGateway]]:
     """Every configured channel, ready to be called."""
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         yield {
             name: await stack.enter_async_context(
-                AmsGateway(account, metrics.observer(name), clock.now, clock.monotonic)
+                ChannelGateway(account, metrics.observer(name), clock.now, clock.monotonic)
             )
             for name, account in accounts(settings).items()
         }
 
 
-def scope_of(settings: Settings, channels: Mapping[str, AmsGateway], metrics: Metrics) -> Scope:
+def scope_of(settings: Settings, channels: Mapping[str, ChannelGateway], metrics: Metrics) -> Scope:
     """What all partitions share."""
     stream, topics = settings.stream, settings.topics
     limits = limits_of(settings)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from tests.alipay.sample import ALIPAY_PUBLIC, CLIENT_ID, COMMAND, MERCHANT, SUBMIT
 from worker.alipay.channel_settings import AmsSettings
-from worker.alipay.client import AmsGateway
-from worker.alipay.global_channel import refund_body
+from worker.alipay.gateway import ChannelGateway
+from worker.alipay.ams.content import refund_body
 from worker.refunds.attempt import Attempt
 from worker.refunds.policy import Terms
 from worker.refunds.reply import NotStarted, Reply

@@ -6,8 +6,10 @@ from typing import Any, Final
 
 import orjson
 
-from worker.alipay.global_channel import INQUIRY_PATH, REFUND_PATH, Answer
-from worker.alipay.signing import Signer, Verifier, load_private_key, load_public_key, string_to_sign
+from worker.alipay.ams.content import INQUIRY_PATH, REFUND_PATH, Answer
+from worker.alipay.ams.signing import string_to_sign
+from worker.alipay.keys import load_private_key, load_public_key
+from worker.alipay.signing import Signer, Verifier
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Command
 from worker.refunds.money import Money

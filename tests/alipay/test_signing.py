@@ -13,16 +13,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from worker.alipay.signing import (
-    KeyUnusable,
-    Signer,
-    Verifier,
-    load_private_key,
-    load_public_key,
-    new_key_pair,
-    sandboxed_path,
-    string_to_sign,
-)
+from worker.alipay.ams.signing import sandboxed_path, string_to_sign
+from worker.alipay.keys import KeyUnusable, load_private_key, load_public_key, new_key_pair
+from worker.alipay.signing import Signer, Verifier
 
 FILE: dict[str, Any] = json.loads((Path(__file__).parent / "vectors.json").read_bytes())
 KEYS: dict[str, dict[str, str]] = {

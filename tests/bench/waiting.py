@@ -8,7 +8,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from tests.broker.settings_file import CLIENT_ID
-from worker.alipay.global_channel import refund_body
+from worker.alipay.ams.content import refund_body
 from worker.messages.ledger import HEAD_KEY, ledger_key, write_entry
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Cause, Command

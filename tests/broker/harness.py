@@ -22,7 +22,7 @@ from aiokafka.structs import OffsetAndMetadata
 from tests.broker.processes import WAIT_MAX_S, Worker
 from tests.broker.settings_file import CLIENT_ID, toml
 from tests.broker.sight import Sight, watching
-from worker.alipay.signing import new_key_pair
+from worker.alipay.keys import new_key_pair
 from worker.demo.evidence import Evidence
 from worker.demo.local import free_port
 from worker.demo.proof import PROMISES

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.alipay.signing import new_key_pair
+from worker.alipay.keys import new_key_pair
 from worker.demo.setting import PARTITIONS, changed, write_settings
 from worker.demo.trouble import BUSY, share_of_trouble
 from worker.demo.workload import FULL, SHORT, Kind, Scale, unreadable, workload

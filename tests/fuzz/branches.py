@@ -17,7 +17,7 @@ DECODERS: Final = (
     *("worker/messages/cloud_events.py", "worker/messages/command.py", "worker/messages/fields.py"),
     *("worker/messages/invalid.py", "worker/messages/ledger.py", "worker/messages/ledger_v1.py"),
     *("worker/messages/ledger_v1_refund.py", "worker/messages/strict_json.py"),
-    *("worker/alipay/codes.py", "worker/alipay/global_channel.py"),
+    *("worker/alipay/ams/codes.py", "worker/alipay/ams/content.py"),
     *("worker/settings/load.py", "worker/settings/problem.py", "worker/settings/rules.py"),
 )
 ENCODERS: Final = ("worker/messages/dead_letter.py", "worker/messages/events.py", "worker/messages/mask.py")

@@ -17,8 +17,8 @@ import orjson
 from tests.alipay.sample import COMMAND, RESPONSE_TIME, inquired, refunded, result
 from tests.messages import samples
 from tests.settings.files import MINIMAL
-from worker.alipay.codes import INQUIRY_CODES, REFUND_CODES
-from worker.alipay.global_channel import (
+from worker.alipay.ams.codes import INQUIRY_CODES, REFUND_CODES
+from worker.alipay.ams.content import (
     CODE_MAX,
     MESSAGE_MAX,
     Answer,

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.alipay.signing import Signer, fingerprint, load_private_key, load_public_key
+from worker.alipay.keys import fingerprint, load_private_key, load_public_key
+from worker.alipay.signing import Signer
 from worker.operations.keys import write_new
 from worker.operations.simulated_keys import ALIPAY_PUBLIC, alipay_pair, merchant_public
 

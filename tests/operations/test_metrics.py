@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from worker.alipay.client import Phase
-from worker.alipay.codes import INQUIRY_CODES, REFUND_CODES
+from worker.alipay.gateway import Phase
+from worker.alipay.ams.codes import INQUIRY_CODES, REFUND_CODES
 from worker.operations.metric_table import METRICS, PREFIX, Kind, markdown
 from worker.operations.metrics import Metrics, reply_labels
 from worker.refunds.entry import State

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from worker.alipay.signing import new_key_pair
+from worker.alipay.keys import new_key_pair
 from worker.settings import Problem, SettingsWrong, load
 
 MINIMAL = """

@@ -14,7 +14,7 @@ from tests.simulation.faults import ALIPAY, Faults
 from tests.simulation.line import Steps
 from tests.simulation.processes import Process
 from tests.virtual_time import EPOCH
-from worker.alipay.global_channel import (
+from worker.alipay.ams.content import (
     INQUIRY_PATH,
     REFUND_PATH,
     Answer,
@@ -24,7 +24,8 @@ from worker.alipay.global_channel import (
     refund_body,
 )
 from worker.alipay.pace import Pace, PaceSettings
-from worker.alipay.signing import Signer, Verifier, string_to_sign
+from worker.alipay.ams.signing import string_to_sign
+from worker.alipay.signing import Signer, Verifier
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Command
 from worker.refunds.entry import Pin

@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 import orjson
 
-from worker.alipay.signing import Signer, Verifier, sandboxed_path, string_to_sign
+from worker.alipay.ams.signing import sandboxed_path, string_to_sign
+from worker.alipay.signing import Signer, Verifier
 
 REFUND_PATH = "/ams/api/v1/payments/refund"
 INQUIRY_PATH = "/ams/api/v1/payments/inquiryRefund"

@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from tests.simulator.client import CLIENT_ID, Client
-from worker.alipay.signing import Signer, Verifier, load_private_key, load_public_key, new_key_pair
+from worker.alipay.keys import load_private_key, load_public_key, new_key_pair
+from worker.alipay.signing import Signer, Verifier
 from worker.refunds.money import Money
 from worker.simulator import AlipaySimulator, SimulatorSettings
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.simulator.client import INQUIRY_PATH, REFUND_PATH, Client
 from tests.simulator.conftest import Alipay, Start
-from worker.alipay.signing import Signer, load_private_key, new_key_pair
+from worker.alipay.keys import load_private_key, new_key_pair
+from worker.alipay.signing import Signer
 
 GOOD = {
     "refundRequestId": "r-1",

@@ -11,7 +11,8 @@ import pytest
 
 from tests.simulator.client import CLIENT_ID, Client
 from tests.simulator.conftest import Alipay, Keys, Start
-from worker.alipay.signing import Signer, load_private_key, load_public_key, new_key_pair
+from worker.alipay.keys import load_private_key, load_public_key, new_key_pair
+from worker.alipay.signing import Signer
 from worker.refunds.money import Money
 from worker.simulator import Operation, Rule, SimulatorSettings, modes, serve
 from worker.simulator.ledger import LedgerSettings

@@ -8,15 +8,12 @@ write was certainly not sent.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 from aiohttp import BytesPayload
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_writer import StreamWriter
 from typing_extensions import override
-
-CONTENT_TYPE: Final = "application/json; charset=UTF-8"
 
 
 class NotWritten(Exception):
@@ -32,9 +29,14 @@ class GuardedBody(BytesPayload):
     """
 
     def __init__(
-        self, body: bytes, may_start: Callable[[], bool], deadline: asyncio.Timeout, answer_s: float
+        self,
+        body: bytes,
+        content_type: str,
+        may_start: Callable[[], bool],
+        deadline: asyncio.Timeout,
+        answer_s: float,
     ) -> None:
-        super().__init__(body, content_type=CONTENT_TYPE)
+        super().__init__(body, content_type=content_type)
         self._may_start = may_start
         self._deadline = deadline
         self._answer_s = answer_s

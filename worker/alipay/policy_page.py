@@ -8,14 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
-from worker.alipay.codes import (
-    INQUIRY_CODES,
-    REFUND_CODES,
-    UNLISTED_INQUIRY,
-    UNLISTED_REFUND,
-    Row,
-    Status,
-)
+from worker.alipay.ams.codes import INQUIRY_CODES, REFUND_CODES, UNLISTED_INQUIRY, UNLISTED_REFUND, Status
+from worker.alipay.codes import Row
 from worker.refunds.attempt import Stage
 from worker.refunds.policy import POLICY, Rule, Terms
 from worker.refunds.reply import REPLIES, NextAction, Reply, Succeeded, Unknown
@@ -118,7 +112,7 @@ def page() -> str:
 
 HEADER: Final = """# Policy
 
-Made from the tables in `worker/refunds/policy.py` and `worker/alipay/codes.py` by
+Made from the tables in `worker/refunds/policy.py` and `worker/alipay/ams/codes.py` by
 `python -m worker.alipay.policy_page > docs/policy.md`; a test fails when this page is stale.
 
 ## What follows from an answer

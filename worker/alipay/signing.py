@@ -1,47 +1,20 @@
-"""Signatures of Alipay's global API (AMS): SHA256withRSA over method, path, client id, time and raw body.
+"""The one signature that all of Alipay's interfaces use: SHA256withRSA, PKCS#1 v1.5, in standard base64.
 
-Source: Alipay's "Sign a request and verify the signature" (global.alipay.com/docs/ac/ams/digital_signature).
-A request is signed with the merchant's private key, an answer or a notification with Alipay's; each is
-verified with the *other* side's public key.
+What is signed, and where the signature travels, differs; each interface has a module for it.
 """
 
-from __future__ import annotations
-
 import base64
-import hashlib
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote, unquote
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-SANDBOX_CLIENT_PREFIX: Final = "SANDBOX_"
-KEY_MIN_BITS: Final = 2048
+from worker.alipay.keys import KeyUnusable, fingerprint
+
 _PADDING: Final = padding.PKCS1v15()
 _HASH: Final = hashes.SHA256()
-
-
-class KeyUnusable(ValueError):
-    """The message says what was found, what was expected and what to do; it never holds key bytes."""
-
-
-def sandboxed_path(path: str, client_id: str) -> str:
-    """The path to request *and to sign*: ``SANDBOX_…`` clients use ``/ams/sandbox/api`` on the same host."""
-    if client_id.startswith(SANDBOX_CLIENT_PREFIX):
-        return path.replace("/ams/api", "/ams/sandbox/api", 1)
-    return path
-
-
-def string_to_sign(method: str, path: str, client_id: str, time: str, body: bytes) -> bytes:
-    """The exact bytes both sides sign.
-
-    For an answer, `method` and `path` are those of the request it answers and `time` is its response-time.
-    `time` is opaque (milliseconds or ISO 8601, as sent). `body` is what travels, byte for byte: to parse and
-    print it again would break the signature.
-    """
-    return f"{method} {path}\n{client_id}.{time}.".encode() + body
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,12 +22,10 @@ class Signer:
     """Signs with one private key. Keep it: loading a key costs a hundred times a signature."""
 
     key: rsa.RSAPrivateKey = field(repr=False)
-    key_version: int = 1
 
     def sign(self, content: bytes) -> str:
-        """The value of the ``signature`` header. Releases the interpreter lock; safe from several threads."""
-        signature = base64.b64encode(self.key.sign(content, _PADDING, _HASH))
-        return f"algorithm=RSA256,keyVersion={self.key_version},signature={quote(signature, safe='')}"
+        """The signature in base64. Releases the interpreter lock; safe from several threads."""
+        return base64.b64encode(self.key.sign(content, _PADDING, _HASH)).decode()
 
     @property
     def fingerprint(self) -> str:
@@ -71,145 +42,26 @@ class Verifier:
         if not self.keys:
             raise KeyUnusable("no public key was given; expected at least one, from Alipay's dashboard")
 
-    def verify(self, content: bytes, header: str) -> bool:
-        """Whether `header` holds a signature of `content` by one of the keys. Rubbish is False, never raised.
+    def verify(self, content: bytes, signature: str) -> bool:
+        """Whether `signature`, in base64, is one of `content` by one of the keys. Rubbish is False, never raised.
 
-        The named algorithm and key version are not consulted: there is one algorithm and it is always what is
-        checked, and every key here is trusted, so trying them all is as safe as believing the number.
+        A key version that an answer names is not consulted: every key here is trusted, so trying them all is as safe
+        as believing the number.
         """
-        signature = _signature_bytes(header)
-        return any(_verified(key, signature, content) for key in self.keys)
+        try:
+            raw = base64.b64decode(signature + "=" * (-len(signature) % 4), validate=True)
+        except ValueError:  # not base64, or not even ASCII
+            return False
+        return any(_verified(key, raw, content) for key in self.keys)
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
         return tuple(fingerprint(key) for key in self.keys)
 
 
-def load_private_key(text: bytes | str) -> rsa.RSAPrivateKey:
-    """An RSA private key from PEM, from base64 of PKCS#8 or PKCS#1, or from DER. Raises KeyUnusable."""
-    expected = "the merchant's RSA private key (PEM, or PKCS#8 in base64 on one line)"
-    der = _der(text, expected)
-    try:
-        key = serialization.load_der_private_key(der, password=None)
-    except TypeError:
-        raise _unusable("a private key locked with a passphrase", expected, _UNLOCK) from None
-    except (ValueError, UnsupportedAlgorithm):
-        if _loads_as_public(der):
-            cure = "the public key belongs in Alipay's dashboard, its private key here"
-            raise _unusable("a public key", expected, cure) from None
-        raise _unusable("no readable key", expected, _MAKE) from None
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise _unusable("a private key that is not RSA", expected, _MAKE)
-    if key.key_size < KEY_MIN_BITS:
-        raise _unusable(
-            f"an RSA key of only {key.key_size} bits", f"{expected} of {KEY_MIN_BITS} bits", _MAKE
-        )
-    return key
-
-
-def load_public_key(text: bytes | str) -> rsa.RSAPublicKey:
-    """An RSA public key from PEM, from base64 of X.509 SPKI, or from DER. Raises KeyUnusable."""
-    expected = "an RSA public key (PEM, or X.509 SPKI in base64 on one line)"
-    der = _der(text, expected)
-    try:
-        key = serialization.load_der_public_key(der)
-    except (ValueError, UnsupportedAlgorithm):
-        if _loads_as_private(der):
-            raise _unusable("a private key", expected, f"{_COPY}; keep private keys out of here") from None
-        raise _unusable("no readable key", expected, f"{_COPY}, whole") from None
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise _unusable("a public key that is not RSA", expected, _COPY)
-    if key.key_size < KEY_MIN_BITS:
-        raise _unusable(
-            f"an RSA key of only {key.key_size} bits", f"{expected} of {KEY_MIN_BITS} bits", _COPY
-        )
-    return key
-
-
-def new_key_pair() -> tuple[bytes, bytes]:
-    """A new RSA-2048 pair as (private PKCS#8 PEM, public SPKI PEM)."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_MIN_BITS)
-    private_pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return private_pem, key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-
-
-def fingerprint(key: rsa.RSAPublicKey) -> str:
-    """A short public name of a key pair, for logs: which key is in use, and is it our own by mistake?"""
-    spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return "SHA256:" + hashlib.sha256(spki).hexdigest()[:16]
-
-
 def _verified(key: rsa.RSAPublicKey, signature: bytes, content: bytes) -> bool:
     try:
         key.verify(signature, content, _PADDING, _HASH)
     except InvalidSignature:
-        return False
-    return True
-
-
-def _signature_bytes(header: str) -> bytes:
-    """The signature in ``algorithm=…, keyVersion=…, signature=…``; empty if there cannot be one.
-
-    Alipay's documents print a space after each comma, its servers none. URL-encoding is optional.
-    """
-    fields = (part.partition("=") for part in header.split(","))
-    text = {name.strip().lower(): unquote(value.strip()) for name, _, value in fields}.get("signature", "")
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except ValueError:  # not base64, or not even ASCII
-        return b""
-
-
-_MAKE: Final = "make a pair with: python -m worker keys new"
-_COPY: Final = "copy the Alipay public key from Alipay's dashboard"
-_UNLOCK: Final = "unlock it with: openssl pkey -in FILE -out NEW_FILE"
-_ARMOUR_FAULTS: Final = (
-    (b"ENCRYPTED", "a private key locked with a passphrase", _UNLOCK),
-    (b"BEGIN CERTIFICATE", "a certificate", "take its key out with: openssl x509 -in FILE -noout -pubkey"),
-    (b"BEGIN OPENSSH", "an OpenSSH key", _MAKE),
-)
-
-
-def _unusable(found: str, expected: str, cure: str) -> KeyUnusable:
-    return KeyUnusable(f"found {found}; expected {expected}; {cure}")
-
-
-def _der(text: bytes | str, expected: str) -> bytes:
-    """The key's DER. A PEM label is not believed: Alipay's Python SDK puts PKCS#8 under "RSA PRIVATE KEY"."""
-    raw = (text.encode() if isinstance(text, str) else text).removeprefix(b"\xef\xbb\xbf").strip()
-    if not raw:
-        raise _unusable("nothing (empty text)", expected, "is the file or the setting empty?")
-    if raw[0] == 0x30 and not raw.isascii():
-        return raw
-    if b"-----" in raw:
-        for mark, found, cure in _ARMOUR_FAULTS:
-            if mark in raw:
-                raise _unusable(found, expected, cure)
-        raw = b"".join(line for line in raw.splitlines() if not line.strip().startswith(b"-----"))
-    try:
-        return base64.b64decode(b"".join(raw.split()), validate=True)
-    except ValueError:
-        found = f"{len(raw)} bytes that are neither PEM nor base64"
-        raise _unusable(found, expected, "give the whole key itself, not the name of its file") from None
-
-
-def _loads_as_public(der: bytes) -> bool:
-    try:
-        serialization.load_der_public_key(der)
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return True
-
-
-def _loads_as_private(der: bytes) -> bool:
-    try:
-        serialization.load_der_private_key(der, password=None)
-    except TypeError:  # locked with a passphrase, but a private key
-        return True
-    except (ValueError, UnsupportedAlgorithm):
         return False
     return True

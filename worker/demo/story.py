@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from worker.alipay.signing import new_key_pair
+from worker.alipay.keys import new_key_pair
 from worker.demo.broker import Broker, NoBroker, broker
 from worker.demo.evidence import Evidence
 from worker.demo.local import BrokerFailed

@@ -11,9 +11,9 @@ from typing import Final, assert_never
 
 import aiohttp
 
-from worker.alipay.channel_settings import AmsSettings
-from worker.alipay.client import AmsGateway
-from worker.alipay.codes import INQUIRY_CODES
+from worker.alipay.ams.codes import INQUIRY_CODES
+from worker.alipay.channel import Channel
+from worker.alipay.gateway import ChannelGateway
 from worker.kafka import cluster, topics
 from worker.kafka.connection import Unreachable
 from worker.refunds.attempt import Attempt, Stage
@@ -102,33 +102,36 @@ async def _channel(name: str, settings: Settings) -> list[Finding]:
         loaded = account(name, settings.channels[name])
     except SettingsWrong as unusable:
         return [Finding(area, *_split(str(problem))) for problem in unusable.problems]
-    bits = loaded.signer.key.key_size
-    keys = f"keys readable: ours {loaded.signer.fingerprint} ({bits} bits), Alipay's "
-    found = [Finding(area, keys + ", ".join(loaded.verifier.fingerprints))]
+    keys = loaded.interface.keys
+    bits = keys.signer.key.key_size
+    readable = f"keys readable: ours {keys.signer.fingerprint} ({bits} bits), Alipay's "
+    found = [Finding(area, readable + ", ".join(keys.verifier.fingerprints))]
     return [*found, *await _reached(area, loaded)]
 
 
-async def _reached(area: str, loaded: AmsSettings) -> list[Finding]:
+async def _reached(area: str, loaded: Channel) -> list[Finding]:
     reach, proof = await asyncio.gather(_greet(area, loaded), _ask(area, loaded))
     # One broken connection is one finding.
     return reach if any(not one.good for one in reach) and not proof.good else [*reach, proof]
 
 
-async def _greet(area: str, loaded: AmsSettings) -> list[Finding]:
+async def _greet(area: str, loaded: Channel) -> list[Finding]:
     """An unsigned HEAD: is the host there, is its certificate good, and what time does it have?"""
-    context = ssl.create_default_context(cafile=loaded.ca_file or None)
-    limit = aiohttp.ClientTimeout(total=loaded.connect_s + loaded.deadline_s)
+    context = ssl.create_default_context(cafile=loaded.calls.ca_file or None)
+    limit = aiohttp.ClientTimeout(total=loaded.calls.connect_s + loaded.calls.deadline_s)
     try:
         async with (
             aiohttp.ClientSession(timeout=limit, trust_env=False) as session,
-            session.head(loaded.base_url, ssl=context, allow_redirects=False) as response,
+            session.head(loaded.calls.base_url, ssl=context, allow_redirects=False) as response,
         ):
             date = response.headers.get("Date", "")
     except (aiohttp.ClientError, OSError) as error:
         cure = "check base_url, name resolution, the network's rules, and ca_file"
         reason = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-        return [Finding(area, f"{loaded.base_url} cannot be reached: {type(error).__name__} {reason}", cure)]
-    return [Finding(area, f"{loaded.base_url} answers"), *clock_findings(area, date, time.time())]
+        return [
+            Finding(area, f"{loaded.calls.base_url} cannot be reached: {type(error).__name__} {reason}", cure)
+        ]
+    return [Finding(area, f"{loaded.calls.base_url} answers"), *clock_findings(area, date, time.time())]
 
 
 def clock_findings(area: str, date: str, now: float) -> Iterator[Finding]:
@@ -142,11 +145,11 @@ def clock_findings(area: str, date: str, now: float) -> Iterator[Finding]:
     yield Finding(area, text, "" if abs(off_s) <= CLOCK_OFF_MAX_S else "run a time service (NTP) here")
 
 
-async def _ask(area: str, loaded: AmsSettings) -> Finding:
+async def _ask(area: str, loaded: Channel) -> Finding:
     """A signed inquiry about a refund that does not exist: the answer proves both sides' keys, and moves nothing."""
     nobody = f"check-{uuid.uuid4().hex}"
     command = Command(nobody, nobody, nobody, Money("USD", 1), loaded.name)
-    async with AmsGateway(loaded, lambda *_: None, time.time, time.monotonic) as gateway:
+    async with ChannelGateway(loaded, lambda *_: None, time.time, time.monotonic) as gateway:
         reply = await gateway.call(Attempt(command, stage=Stage.INQUIRE), b"", lambda: True)
     return proved(area, reply)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from worker.alipay.signing import new_key_pair
+from worker.alipay.keys import new_key_pair
 
 PRIVATE_NAME: Final = "private.pem"
 PUBLIC_NAME: Final = "public.pem"

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from worker.alipay.client import Phase
-from worker.alipay.codes import INQUIRY_CODES, REFUND_CODES
+from worker.alipay.ams.codes import INQUIRY_CODES, REFUND_CODES
+from worker.alipay.gateway import Phase
 from worker.operations.metric_table import METRICS, PREFIX
 from worker.refunds.entry import State
 from worker.refunds.money import Money

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from worker.alipay.signing import new_key_pair
+from worker.alipay.keys import new_key_pair
 from worker.operations.keys import PUBLIC_NAME, write_secret
 
 ALIPAY_PRIVATE: Final = "alipay-private.pem"

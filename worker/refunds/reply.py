@@ -65,9 +65,13 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An answer that cannot be trusted: bad or missing signature, broken body, missing fields."""
+    """An answer that cannot be trusted: bad or missing signature, broken body, missing fields.
+
+    `signed`: whether the provider's signature was good, and only the content is not.
+    """
 
     reason: str
+    signed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from worker.alipay.channel_settings import AmsSettings
+from worker.alipay.ams.interface import AmsInterface
+from worker.alipay.channel import Calls, Channel
+from worker.alipay.interface import Keys
+from worker.alipay.keys import KeyUnusable, load_private_key, load_public_key
 from worker.alipay.pace import PaceSettings
-from worker.alipay.signing import KeyUnusable, Signer, Verifier, load_private_key, load_public_key
+from worker.alipay.signing import Signer, Verifier
 from worker.settings.model import ChannelSettings, Settings
 from worker.settings.problem import Problem, SettingsWrong
 
 Key = TypeVar("Key")
 
 
-def accounts(settings: Settings) -> Mapping[str, AmsSettings]:
+def accounts(settings: Settings) -> Mapping[str, Channel]:
     """What each channel's gateway needs, by channel name. Raises SettingsWrong with every unusable key."""
     problems: list[Problem] = []
-    found: dict[str, AmsSettings] = {}
+    found: dict[str, Channel] = {}
     for name, channel in settings.channels.items():
         try:
             found[name] = account(name, channel)
@@ -27,7 +30,7 @@ def accounts(settings: Settings) -> Mapping[str, AmsSettings]:
     return found
 
 
-def account(name: str, channel: ChannelSettings) -> AmsSettings:
+def account(name: str, channel: ChannelSettings) -> Channel:
     """One channel's, with its keys loaded. Raises SettingsWrong."""
     path = f"channels.{name}"
     problems: list[Problem] = []
@@ -49,21 +52,25 @@ def account(name: str, channel: ChannelSettings) -> AmsSettings:
     token = channel.agent_token_file and read("agent_token_file", channel.agent_token_file, _token)
     if private is None or problems:
         raise SettingsWrong(problems)
-    signer, verifier = Signer(private, channel.key_version), Verifier(tuple(public))
+    signer, verifier = Signer(private), Verifier(tuple(public))
     if signer.fingerprint in verifier.fingerprints:
         text = (
             "holds the public key of private_key_file; expected Alipay's own public key, from its dashboard"
         )
         raise SettingsWrong([Problem(f"{path}.alipay_public_key_files", text)])
-    return AmsSettings(
-        name=name,
-        base_url=channel.base_url,
-        client_id=channel.client_id,
+    interface = AmsInterface(
+        account=channel.client_id,
         environment=channel.environment,
-        signer=signer,
-        verifier=verifier,
-        terms=channel.terms,
-        agent_token=token or "",
+        keys=Keys(signer, verifier),
+        key_version=channel.key_version,
+        agent_tokens={"": token} if token else {},
+    )
+    return Channel(name, interface, channel.terms, _calls(channel))
+
+
+def _calls(channel: ChannelSettings) -> Calls:
+    return Calls(
+        base_url=channel.base_url,
         ca_file=str(channel.ca_file or ""),
         connect_s=channel.connect_s,
         deadline_s=channel.deadline_s,

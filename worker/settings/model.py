@@ -14,16 +14,16 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
-from worker.alipay.channel_settings import AmsSettings
+from worker.alipay.ams.signing import SANDBOX_CLIENT_PREFIX
+from worker.alipay.channel import Calls
 from worker.alipay.pace import PaceSettings
-from worker.alipay.signing import SANDBOX_CLIENT_PREFIX
 from worker.refunds.backoff import Backoff
 from worker.refunds.policy import Terms
 from worker.stream.limits import Limits
 
 DAY_S: Final = 86_400.0
 _TERMS: Final = Terms(asynchronous=True)  # the one place that knows a channel's default numbers
-_AMS: Final[dict[str, Any]] = {field.name: field.default for field in fields(AmsSettings)}
+_CALLS: Final[dict[str, Any]] = {field.name: field.default for field in fields(Calls)}
 _PACE: Final = PaceSettings()
 
 # Strict mode would want a Path object, which TOML does not have.
@@ -170,12 +170,12 @@ class ChannelSettings(Section):
     ca_file: File | None = Field(
         None, description="a CA (PEM) to trust instead of the system's, for a simulator"
     )
-    connect_s: Positive = Field(_AMS["connect_s"], description="the limit for getting a connection")
+    connect_s: Positive = Field(_CALLS["connect_s"], description="the limit for getting a connection")
     deadline_s: Positive = Field(
-        _AMS["deadline_s"], description="the limit from the write to the whole answer"
+        _CALLS["deadline_s"], description="the limit from the write to the whole answer"
     )
-    connections_max: Count = Field(_AMS["connections_max"], description="connections at once")
-    keep_alive_s: Positive = Field(_AMS["keep_alive_s"], description="how long an idle connection is kept")
+    connections_max: Count = Field(_CALLS["connections_max"], description="connections at once")
+    keep_alive_s: Positive = Field(_CALLS["keep_alive_s"], description="how long an idle connection is kept")
     submit_for_s: Positive = Field(
         _TERMS.submit_for_s, description="how long a refund call is repeated before asking"
     )
@@ -215,7 +215,7 @@ class ChannelSettings(Section):
         _PACE.calm_s, description="time without throttling before the limit is lifted"
     )
     pace_wait_max_s: Positive = Field(_PACE.wait_max_s, description="the longest wait for a turn")
-    ramp_rate: Positive = Field(_AMS["ramp_rate"], description="calls a second to begin with after a halt")
+    ramp_rate: Positive = Field(_CALLS["ramp_rate"], description="calls a second to begin with after a halt")
 
     @field_validator("base_url")
     @classmethod

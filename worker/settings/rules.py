@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from worker.alipay.signing import SANDBOX_CLIENT_PREFIX
+from worker.alipay.ams.signing import SANDBOX_CLIENT_PREFIX
 from worker.refunds.money import EXPONENTS
 from worker.settings.model import ChannelSettings, Settings
 from worker.stream.limits import Limits

@@ -15,7 +15,8 @@ import orjson
 from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 
-from worker.alipay.signing import Verifier, load_public_key
+from worker.alipay.keys import load_public_key
+from worker.alipay.signing import Verifier
 from worker.refunds.money import Money
 from worker.simulator.behaviour import Operation, operation_named, rule_named
 from worker.simulator.endpoint import Endpoint

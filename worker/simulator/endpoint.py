@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import orjson
 
-from worker.alipay.signing import SANDBOX_CLIENT_PREFIX, Signer, Verifier, string_to_sign
+from worker.alipay.ams.signing import SANDBOX_CLIENT_PREFIX, signature_header, signature_in, string_to_sign
+from worker.alipay.signing import Signer, Verifier
 from worker.refunds.money import Money
 from worker.simulator.behaviour import Behaviour, Operation
 from worker.simulator.bodies import InquiryRequest, ParamIllegal, inquiry_request, refund_request
@@ -99,7 +100,7 @@ class Endpoint:
         if not _TIME.fullmatch(time):
             return declined("PARAM_ILLEGAL", "request-time: expected milliseconds or ISO 8601")
         content = string_to_sign(request.method, request.path, client_id, time, request.body)
-        if not verifier.verify(content, request.headers.get("signature", "")):
+        if not verifier.verify(content, signature_in(request.headers.get("signature", ""))):
             return declined("INVALID_SIGNATURE")
         return None
 
@@ -163,7 +164,7 @@ class Endpoint:
             time = datetime.fromtimestamp(now, _OFFSET).isoformat(timespec="seconds")
             content = string_to_sign(request.method, request.path, client_id, time, body)
             signed = content if mode.signing is Signing.RIGHT else content + b"\n"
-            headers |= {"response-time": time, "signature": self.signer.sign(signed)}
+            headers |= {"response-time": time, "signature": signature_header(self.signer.sign(signed))}
         return Answer(mode.ending, body, headers)
 
 

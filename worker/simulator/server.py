@@ -13,7 +13,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from worker.alipay.signing import Signer, Verifier, load_private_key, load_public_key, new_key_pair
+from worker.alipay.keys import load_private_key, load_public_key, new_key_pair
+from worker.alipay.signing import Signer, Verifier
 from worker.simulator.admin import Admin
 from worker.simulator.behaviour import Behaviour, Rule
 from worker.simulator.endpoint import Answer, Endpoint, Request

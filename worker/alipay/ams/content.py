@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import orjson
 
-from worker.alipay.codes import REFUND_CODES, Row, Status, inquiry_row, refund_row, reply_of
+from worker.alipay.ams.codes import REFUND_CODES, Status, inquiry_row, refund_row
+from worker.alipay.codes import Row, reply_of
+from worker.alipay.interface import ANSWER_SIZE_MAX
 from worker.messages.invalid import NotReadable
 from worker.messages.strict_json import read_object, refuse_duplicates
 from worker.refunds.command import Command
@@ -26,10 +28,6 @@ from worker.refunds.reply import (
     Unknown,
     Unreadable,
 )
-
-REFUND_PATH: Final = "/ams/api/v1/payments/refund"
-INQUIRY_PATH: Final = "/ams/api/v1/payments/inquiryRefund"
-ANSWER_SIZE_MAX: Final = 65_536
 
 # Alipay's own limits, in characters. A longer text is cut, never refused: the money has moved all the same.
 CODE_MAX: Final = 64
@@ -60,7 +58,7 @@ _OBJECT_FIELDS: Final[Mapping[str, Mapping[str, int]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class VerifiedAnswer:
     """An HTTP answer as it came. The two headers are None when absent, "" when given twice.
 
     `verified`: the signature is Alipay's, over exactly these bytes as the answer to our request.
@@ -100,23 +98,23 @@ def inquiry_body(provider_request_id: str) -> bytes:
     return orjson.dumps({"refundRequestId": provider_request_id})
 
 
-def read_refund_answer(answer: Answer, command: Command) -> Reply:
+def read_refund_answer(answer: VerifiedAnswer, command: Command) -> Reply:
     """What the answer to a refund call taught us about `command`. Never raises, whatever came back."""
     try:
         return _untrusted(answer) or _refund_reply(_fields(answer.body), command)
     except (_Unbelievable, NotReadable) as fault:
-        return Unreadable(str(fault))
+        return Unreadable(str(fault), signed=answer.verified)
 
 
-def read_inquiry_answer(answer: Answer, command: Command) -> Reply:
+def read_inquiry_answer(answer: VerifiedAnswer, command: Command) -> Reply:
     """What the answer to an inquiry taught us about `command`. Never raises, whatever came back."""
     try:
         return _untrusted(answer) or _inquiry_reply(_fields(answer.body), command)
     except (_Unbelievable, NotReadable) as fault:
-        return Unreadable(str(fault))
+        return Unreadable(str(fault), signed=answer.verified)
 
 
-def _untrusted(answer: Answer) -> Reply | None:
+def _untrusted(answer: VerifiedAnswer) -> Reply | None:
     """The reply to an answer that cannot be believed; None if it can.
 
     An unsigned failure could be anybody's: it must not close a refund that went through. Only a credential
@@ -133,10 +131,13 @@ def _untrusted(answer: Answer) -> Reply | None:
         row = REFUND_CODES.get(code)
         if row is not None and row.credential and row.status is status:
             return Misconfigured(code, message, signed=False)
-        return Unreadable(f"the answer is not signed; it says {status} {code}")
+        return Unreadable(f"the answer is not signed; it says {status} {code}", signed=False)
     if not answer.signature or not answer.response_time:
-        return Unreadable("of signature and response-time one is missing or unusable; expected both, once")
-    return Unreadable("the signature is not Alipay's; expected one that its public key verifies")
+        reason = "of signature and response-time one is missing or unusable; expected both, once"
+        return Unreadable(reason, signed=False)
+    return Unreadable(
+        "the signature is not Alipay's; expected one that its public key verifies", signed=False
+    )
 
 
 def _fields(body: bytes) -> dict[str, Any]:

@@ -28,8 +28,9 @@ from tests.alipay.sample import (
     result,
     signature_of,
 )
-from worker.alipay.client import AmsGateway
-from worker.alipay.signing import Verifier, string_to_sign
+from worker.alipay.gateway import ChannelGateway
+from worker.alipay.ams.signing import string_to_sign
+from worker.alipay.signing import Verifier
 from worker.refunds.entry import Pin
 from worker.refunds.reply import (
     Misconfigured,

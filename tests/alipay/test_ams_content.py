@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.alipay.sample import COMMAND, RESPONSE_TIME, inquired, refunded, result, trusted
-from worker.alipay.global_channel import (
+from worker.alipay.ams.content import (
     ANSWER_SIZE_MAX,
     Answer,
     inquiry_body,

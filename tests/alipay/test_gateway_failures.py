@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from tests.alipay.gateways import BODY, Asked, Observed, call, gateway, yes
 from tests.alipay.raw_server import Peer, Script, always, answering, serving
 from tests.alipay.sample import INQUIRE, MERCHANT, http_answer, refunded, result
-from worker.alipay.global_channel import ANSWER_SIZE_MAX
+from worker.alipay.ams.content import ANSWER_SIZE_MAX
 from worker.alipay.guarded_body import GuardedBody, NotWritten
 from worker.refunds.reply import Succeeded, Unknown, Unreadable
 

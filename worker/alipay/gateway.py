@@ -1,4 +1,4 @@
-"""Calls of the global API over HTTP: signed, sent at most once, and verified before anything in them is read.
+"""Calls over HTTP: signed, sent at most once, and verified before anything in them is read.
 
 aiohttp repeats only idempotent methods, and these are POSTs; redirects, cookies, proxies from the
 environment and aiohttp's own time-outs are off. What a call taught us is a `Reply`, never an exception.
@@ -15,21 +15,11 @@ from typing import Final, Self, assert_never
 import aiohttp
 from yarl import URL
 
-from worker.alipay.channel_settings import AmsSettings
-from worker.alipay.global_channel import (
-    ANSWER_SIZE_MAX,
-    INQUIRY_PATH,
-    REFUND_PATH,
-    Answer,
-    inquiry_body,
-    read_inquiry_answer,
-    read_refund_answer,
-    refund_body,
-)
+from worker.alipay.channel import Channel
 from worker.alipay.guarded_body import GuardedBody
+from worker.alipay.interface import ANSWER_SIZE_MAX, Answer, Interface, Request
 from worker.alipay.pace import Pace
-from worker.alipay.signing import sandboxed_path, string_to_sign
-from worker.refunds.attempt import Attempt, Stage
+from worker.refunds.attempt import Attempt
 from worker.refunds.command import Command
 from worker.refunds.entry import Pin
 from worker.refunds.policy import Terms
@@ -57,21 +47,6 @@ Observe = Callable[[str, Reply, float, str | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Operation:
-    """`path` is what is requested and what is signed."""
-
-    name: str
-    path: str
-    url: URL
-    read: Callable[[Answer, Command], Reply]
-
-
-def _operation(name: str, path: str, read: Callable[[Answer, Command], Reply], at: AmsSettings) -> _Operation:
-    sandboxed = sandboxed_path(path, at.client_id)
-    return _Operation(name, sandboxed, URL(at.base_url).with_path(sandboxed), read)
-
-
-@dataclass(frozen=True, slots=True)
 class _Broken:
     """A call without an answer."""
 
@@ -79,46 +54,38 @@ class _Broken:
     reason: str
 
 
-class AmsGateway:
+class ChannelGateway:
     """A channel's gateway: an async context manager, used in the event loop that entered it.
 
-    `now`: Unix seconds, for request-time. `monotonic`: seconds that never go back, for the pace. A cancelled
+    `now`: Unix seconds, for the time of a request. `monotonic`: seconds that never go back, for the pace. A cancelled
     `call` may have been sent: whoever cancels must take it so.
     """
 
     def __init__(
         self,
-        settings: AmsSettings,
+        channel: Channel,
         observe: Observe,
         now: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
-        self._settings = settings
-        self._refund = _operation("refund", REFUND_PATH, read_refund_answer, settings)
-        self._inquiry = _operation("inquiry", INQUIRY_PATH, read_inquiry_answer, settings)
+        self._channel = channel
+        self._url = URL(channel.calls.base_url)
         self._observe = observe
         self._now = now
-        self._pace = Pace(settings.pace, monotonic)
-        self._threads = ThreadPoolExecutor(SIGNING_THREADS, thread_name_prefix=f"sign-{settings.name}")
+        self._pace = Pace(channel.calls.pace, monotonic)
+        self._threads = ThreadPoolExecutor(SIGNING_THREADS, thread_name_prefix=f"sign-{channel.name}")
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        settings = self._settings
+        calls = self._channel.calls
         connector = aiohttp.TCPConnector(
-            limit=settings.connections_max,
-            keepalive_timeout=settings.keep_alive_s,
-            ssl=ssl.create_default_context(cafile=settings.ca_file or None),
+            limit=calls.connections_max,
+            keepalive_timeout=calls.keep_alive_s,
+            ssl=ssl.create_default_context(cafile=calls.ca_file or None),
         )
-        headers = {
-            "client-id": settings.client_id,
-            "User-Agent": "refund-worker",
-            "Accept-Encoding": "identity",
-        }
-        if settings.agent_token:
-            headers["agent-token"] = settings.agent_token
         self._session = aiohttp.ClientSession(
             connector=connector,
-            headers=headers,
+            headers={"User-Agent": "refund-worker", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             trust_env=False,
@@ -133,7 +100,7 @@ class AmsGateway:
 
     @property
     def terms(self) -> Terms:
-        return self._settings.terms
+        return self._channel.terms
 
     @property
     def rate(self) -> float | None:
@@ -142,12 +109,12 @@ class AmsGateway:
 
     def pin(self, command: Command) -> Pin:
         """What every attempt of this refund must carry unchanged."""
-        settings = self._settings
-        return Pin(settings.name, settings.client_id, settings.environment, refund_body(command))
+        interface = self._channel.interface
+        return Pin(self._channel.name, interface.account, interface.environment, interface.body(command))
 
     def resumed(self) -> None:
         """The credential works again after a halt: start slowly."""
-        self._pace.ramp(self._settings.ramp_rate)
+        self._pace.ramp(self._channel.calls.ramp_rate)
 
     async def call(self, attempt: Attempt, body: bytes, may_start: Callable[[], bool]) -> Reply | NotStarted:
         """Make the attempt's call: at SUBMIT the refund call with `body`, else an inquiry with its own body.
@@ -155,15 +122,13 @@ class AmsGateway:
         `may_start` is asked at most once, in the last synchronous step before the write. Ends within
         `pace.wait_max_s` + `connect_s` + `deadline_s`, plus the time to sign.
         """
-        submits = attempt.stage is Stage.SUBMIT
-        operation = self._refund if submits else self._inquiry
-        content = body if submits else inquiry_body(attempt.command.provider_request_id)
         loop = asyncio.get_running_loop()
         if not await self._pace.turn():
             # No attempt of this refund's was made: a throttled channel's backlog must not use up its budgets.
             return NotStarted()
-        began = loop.time()
-        result = await self._post(operation, content, may_start)
+        began, interface = loop.time(), self._channel.interface
+        request = await loop.run_in_executor(self._threads, interface.request, attempt, body, self._now())
+        result = await self._post(interface, request, may_start)
         match result:
             case NotStarted():
                 return result
@@ -171,66 +136,50 @@ class AmsGateway:
                 reply: Reply = Unknown(reason, sent=phase is not Phase.CONNECT)
                 fault: Phase | None = phase
             case Answer():
-                reply = operation.read(result, attempt.command)
-                fault = _fault(result, reply)
+                reply = interface.read(request, result, attempt.command)
+                fault = _fault(result, reply, interface)
                 if isinstance(reply, Throttled) or result.http_status == TOO_MANY_REQUESTS:
                     self._pace.throttled()
             case _:
                 assert_never(result)
-        self._observe(operation.name, reply, loop.time() - began, fault)
+        self._observe(request.operation, reply, loop.time() - began, fault)
         return reply
 
     async def _post(
-        self, operation: _Operation, content: bytes, may_start: Callable[[], bool]
+        self, interface: Interface, request: Request, may_start: Callable[[], bool]
     ) -> Answer | _Broken | NotStarted:
         if self._session is None:
             raise RuntimeError("the gateway is not open; use it in `async with`")
-        settings = self._settings
-        request_time = str(int(self._now() * 1000))
-        signature = await asyncio.get_running_loop().run_in_executor(
-            self._threads,
-            settings.signer.sign,
-            string_to_sign("POST", operation.path, settings.client_id, request_time, content),
-        )
-        deadline = asyncio.timeout(settings.connect_s)
-        guarded = GuardedBody(content, may_start, deadline, settings.deadline_s)
+        calls = self._channel.calls
+        deadline = asyncio.timeout(calls.connect_s)
+        guarded = GuardedBody(request.body, request.content_type, may_start, deadline, calls.deadline_s)
         try:
             async with (
                 deadline,
                 self._session.post(
-                    operation.url,
+                    self._url.join(URL(request.target, encoded=True)),
                     data=guarded,
-                    headers={"request-time": request_time, "signature": signature},
+                    headers=request.headers,
                     allow_redirects=False,
                 ) as response,
             ):
                 if not guarded.written:
                     response.close()
                     return _Broken(Phase.CONNECT, "an answer came before the request")
-                return self._answer(operation.path, response, await _raw(response))
+                raw = await _raw(response, even_errors=interface.error_bodies)
+                return Answer(response.status, raw, _headers(response, interface.answer_headers))
         except _TRANSPORT_ERRORS as error:
             if guarded.refused:
                 return NotStarted()
             return self._broken(error, guarded)
 
-    def _answer(self, path: str, response: aiohttp.ClientResponse, raw: bytes) -> Answer:
-        signature, response_time = _only(response, "signature"), _only(response, "response-time")
-        verified = bool(
-            signature
-            and response_time
-            and self._settings.verifier.verify(
-                string_to_sign("POST", path, self._settings.client_id, response_time, raw), signature
-            )
-        )
-        return Answer(response.status, raw, signature, response_time, verified)
-
     def _broken(self, error: Exception, guarded: GuardedBody) -> _Broken:
-        settings = self._settings
+        calls = self._channel.calls
         if not guarded.written:
-            phase, limit = Phase.CONNECT, f"no connection within {settings.connect_s:g} s"
+            phase, limit = Phase.CONNECT, f"no connection within {calls.connect_s:g} s"
         else:
             phase = Phase.READ if guarded.handed_over else Phase.WRITE
-            limit = f"no answer within {settings.deadline_s:g} s"
+            limit = f"no answer within {calls.deadline_s:g} s"
         told = guarded.problem or (limit if isinstance(error, TimeoutError) else _text(error))
         return _Broken(phase, told[:REASON_MAX])
 
@@ -239,9 +188,9 @@ def _text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-async def _raw(response: aiohttp.ClientResponse) -> bytes:
+async def _raw(response: aiohttp.ClientResponse, *, even_errors: bool) -> bytes:
     """The body as it came, or its beginning: one byte more than allowed tells that it is too large."""
-    if response.status != 200:
+    if response.status != 200 and not even_errors:
         response.close()  # nothing in it would be believed
         return b""
     raw = bytearray()
@@ -253,20 +202,19 @@ async def _raw(response: aiohttp.ClientResponse) -> bytes:
     return bytes(raw[: ANSWER_SIZE_MAX + 1])
 
 
-def _only(response: aiohttp.ClientResponse, name: str) -> str | None:
-    """The header's value; None if absent, "" if it cannot be used: given twice, or not ASCII."""
-    match response.headers.getall(name, []):
-        case []:
-            return None
-        case [value] if value.isascii():
-            return value
-        case _:
-            return ""
+def _headers(response: aiohttp.ClientResponse, names: frozenset[str]) -> dict[str, str]:
+    """Those that are there; "" for one that cannot be used: given twice, or not ASCII."""
+    found = {name: response.headers.getall(name, []) for name in names}
+    return {
+        name: values[0] if len(values) == 1 and values[0].isascii() else ""
+        for name, values in found.items()
+        if values
+    }
 
 
-def _fault(answer: Answer, reply: Reply) -> Phase | None:
-    if answer.http_status != 200:
+def _fault(answer: Answer, reply: Reply, interface: Interface) -> Phase | None:
+    if answer.http_status != 200 and (isinstance(reply, Unknown) or not interface.error_bodies):
         return Phase.STATUS
     if isinstance(reply, Unreadable):
-        return Phase.BODY if answer.verified else Phase.SIGNATURE
+        return Phase.BODY if reply.signed else Phase.SIGNATURE
     return None

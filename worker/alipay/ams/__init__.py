@@ -1,0 +1,1 @@
+"""The global API (Alipay+ and Antom), which Alipay calls AMS."""
