@@ -17,6 +17,7 @@ from worker.refunds.reply import (
     Pending,
     Reply,
     Throttled,
+    Unfunded,
     Unknown,
 )
 
@@ -27,7 +28,7 @@ class Row:
 
     `status`: what comes with the code, in the words of its interface; whether it has to is that interface's rule.
     `credential`: about key, client or endpoint, so that it is believed even unsigned: Alipay cannot sign for
-    a client that it does not know, and the worst a forger achieves with it is a halt.
+    a client that it does not know, and the worst a forger achieves with it is a halt. `merchant`: as in `Misconfigured`.
     """
 
     status: str
@@ -39,6 +40,7 @@ class Row:
     suspect: bool = False
     park: bool = False
     credential: bool = False
+    merchant: bool = False
 
 
 def reply_of(row: Row, code: str, message: str, provider: Mapping[str, Any]) -> Reply | None:
@@ -54,9 +56,11 @@ def reply_of(row: Row, code: str, message: str, provider: Mapping[str, Any]) -> 
             provider=dict(provider),
         )
     if row.kind is Misconfigured:
-        return Misconfigured(code, message)
+        return Misconfigured(code, message, merchant=row.merchant)
     if row.kind is Contradicted:
         return Contradicted(f"{code}: {message}" if message else code)
+    if row.kind is Unfunded:
+        return Unfunded(code, message)
     if row.kind is Unknown:
         return Unknown(code)
     if row.kind is Pending:

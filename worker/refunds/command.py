@@ -28,11 +28,14 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Refund `amount` of `payment_id` through `channel`, once per `refund_request_id`.
+    """Refund `amount` of a payment through `channel`, once per `refund_request_id`.
 
-    Lengths and characters are the provider's (global API, "refund"): ids ≤ 64, reason ≤ 256, notify URL ≤
-    1024. Optional texts are "" when absent. `goods` and `split_details` are canonical JSON texts of the
-    arrays, "" when absent: they go to the provider as they came.
+    The payment is named by `payment_id` (the global API's paymentId, the mainland's trade_no) or, on the mainland, by the
+    merchant's own `order_number` (out_trade_no). `whole`: the order's single full refund, sent without a number of its
+    own, so that the provider refuses any other amount. Lengths and characters are the provider's (global API, "refund"):
+    ids ≤ 64, reason ≤ 256, notify URL ≤ 1024. Optional texts are "" when absent. `goods`, `split_details`,
+    `royalty_parameters` and `query_options` are canonical JSON texts of the arrays, "" when absent: they go to the
+    provider as they came.
     """
 
     refund_request_id: str
@@ -48,7 +51,16 @@ class Command:
     metadata: str = ""
     goods: str = ""
     split_details: str = ""
+    order_number: str = ""
+    whole: bool = False
+    royalty_parameters: str = ""
+    query_options: str = ""
     cause: Cause = Cause("")
+
+    @property
+    def payment(self) -> str:
+        """What at most one request at a time may be about, by the name the command gives it."""
+        return self.payment_id or self.order_number
 
     def digest(self) -> bytes:
         """What decides between a duplicate and a conflict: SHA-256 (32 bytes) over its business.
@@ -65,4 +77,7 @@ class Command:
             str(self.amount.value),
             self.split_details,
         ]
+        mainland = [self.order_number, self.whole, self.royalty_parameters]
+        if any(mainland):
+            business += mainland
         return hashlib.sha256(orjson.dumps(business)).digest()

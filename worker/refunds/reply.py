@@ -1,4 +1,4 @@
-"""What a call to the provider taught us. Nine kinds; the policy has a column for each."""
+"""What a call to the provider taught us. Ten kinds; the policy has a column for each."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +13,9 @@ class NextAction(StrEnum):
     NEW_REFUND = "new_refund"
     FIX_AND_NEW_REFUND = "fix_and_new_refund"
     FUND_AND_NEW_REFUND = "fund_and_new_refund"
+    REISSUE = "reissue"
+    FIX_AND_REISSUE = "fix_and_reissue"
+    FUND_AND_REISSUE = "fund_and_reissue"
     CONTACT_PROVIDER = "contact_provider"
     ASK_A_HUMAN = "ask_a_human"
 
@@ -97,11 +100,23 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured:
-    """The provider says that *we* are wrong: key, client, permission. `signed`: whether its answer was."""
+    """The provider says that *we* are wrong: key, client, permission.
+
+    `signed`: whether its answer was. `merchant`: only the command's merchant is, by its token or its contract.
+    """
 
     code: str
     message: str = ""
     signed: bool = True
+    merchant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unfunded:
+    """The seller's balance is empty, and the same number may be tried again once it is not."""
+
+    code: str
+    message: str = ""
 
 
 Reply = (
@@ -114,6 +129,7 @@ Reply = (
     | Throttled
     | NotFound
     | Misconfigured
+    | Unfunded
 )
 REPLIES: tuple[type[Reply], ...] = (
     Succeeded,
@@ -125,6 +141,7 @@ REPLIES: tuple[type[Reply], ...] = (
     Throttled,
     NotFound,
     Misconfigured,
+    Unfunded,
 )
 
 
@@ -140,7 +157,7 @@ def leaves_doubt(reply: Reply) -> bool:
             return sent
         case Misconfigured(signed=signed):
             return not signed
-        case Declined():
+        case Declined() | Unfunded():
             return False
         case _:
             return True
