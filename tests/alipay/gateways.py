@@ -3,28 +3,32 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tests.alipay.sample import ALIPAY_PUBLIC, CLIENT_ID, COMMAND, MERCHANT, SUBMIT
-from worker.alipay.channel_settings import AmsSettings
-from worker.alipay.gateway import ChannelGateway
 from worker.alipay.ams.content import refund_body
+from worker.alipay.ams.interface import AmsInterface
+from worker.alipay.channel import Calls, Channel
+from worker.alipay.gateway import ChannelGateway
+from worker.alipay.interface import Keys
 from worker.refunds.attempt import Attempt
 from worker.refunds.policy import Terms
 from worker.refunds.reply import NotStarted, Reply
 
 NOW = 1_685_599_933.871
 BODY = refund_body(COMMAND)
-SETTINGS = AmsSettings(
-    name="global",
-    base_url="http://127.0.0.1:1",
-    client_id=CLIENT_ID,
-    environment="production",
-    signer=MERCHANT,
-    verifier=ALIPAY_PUBLIC,
-    terms=Terms(asynchronous=False),
-    connect_s=5.0,
-    deadline_s=5.0,
-)
+INTERFACE = AmsInterface(CLIENT_ID, "production", Keys(MERCHANT, ALIPAY_PUBLIC))
+CALLS = Calls("http://127.0.0.1:1", connect_s=5.0, deadline_s=5.0)
+CHANNEL = Channel("global", INTERFACE, Terms(asynchronous=False), CALLS)
+
+
+def changed(**changes: Any) -> Channel:
+    """The channel with other values, each wherever it belongs."""
+    of_calls = {name: value for name, value in changes.items() if name in CALLS.__dataclass_fields__}
+    of_interface = {name: value for name, value in changes.items() if name in INTERFACE.__dataclass_fields__}
+    others = {name: value for name, value in changes.items() if name not in of_calls | of_interface}
+    interface, calls = replace(INTERFACE, **of_interface), replace(CALLS, **of_calls)
+    return replace(CHANNEL, interface=interface, calls=calls, **others)
 
 
 def yes() -> bool:
@@ -57,12 +61,12 @@ class Observed:
         return [phase for _, _, phase in self.calls]
 
 
-def gateway(url: str, observe: Observed | None = None, **changes: object) -> AmsGateway:
-    settings = replace(SETTINGS, base_url=url, **changes)  # type: ignore[arg-type]
-    return AmsGateway(settings, observe or Observed(), lambda: NOW, time.monotonic)
+def gateway(url: str, observe: Observed | None = None, **changes: Any) -> ChannelGateway:
+    channel = changed(base_url=url, **changes)
+    return ChannelGateway(channel, observe or Observed(), lambda: NOW, time.monotonic)
 
 
 async def call(
-    to: AmsGateway, attempt: Attempt = SUBMIT, may_start: Callable[[], bool] = yes
+    to: ChannelGateway, attempt: Attempt = SUBMIT, may_start: Callable[[], bool] = yes
 ) -> Reply | NotStarted:
     return await to.call(attempt, BODY, may_start)

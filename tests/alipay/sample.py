@@ -6,8 +6,10 @@ from typing import Any, Final
 
 import orjson
 
-from worker.alipay.ams.content import INQUIRY_PATH, REFUND_PATH, Answer
-from worker.alipay.ams.signing import string_to_sign
+from worker.alipay.ams.content import VerifiedAnswer
+from worker.alipay.ams.interface import PATHS
+from worker.alipay.ams.signing import signature_header, string_to_sign
+from worker.alipay.interface import Operation
 from worker.alipay.keys import load_private_key, load_public_key
 from worker.alipay.signing import Signer, Verifier
 from worker.refunds.attempt import Attempt, Stage
@@ -20,6 +22,8 @@ MERCHANT_PUBLIC: Final = Verifier((load_public_key(_KEYS["merchant"]["public_spk
 ALIPAY: Final = Signer(load_private_key(_KEYS["alipay_simulated"]["private_pkcs8_der_b64"]))
 ALIPAY_PUBLIC: Final = Verifier((load_public_key(_KEYS["alipay_simulated"]["public_spki_pem"]),))
 
+REFUND: Final = PATHS[Operation.REFUND]
+INQUIRY: Final = PATHS[Operation.INQUIRY]
 CLIENT_ID: Final = "5J5YX4Z23X2S04815"
 RESPONSE_TIME: Final = "2026-04-04T14:08:56+05:30"
 COMMAND: Final = Command(
@@ -55,18 +59,18 @@ def inquired(refund_status: str | None = "SUCCESS", **others: Any) -> dict[str, 
     return refunded(**{"paymentId": None, "refundStatus": refund_status, **others})
 
 
-def signature_of(body: bytes, path: str = REFUND_PATH, client_id: str = CLIENT_ID) -> str:
-    return ALIPAY.sign(string_to_sign("POST", path, client_id, RESPONSE_TIME, body))
+def signature_of(body: bytes, path: str = REFUND, client_id: str = CLIENT_ID) -> str:
+    return signature_header(ALIPAY.sign(string_to_sign("POST", path, client_id, RESPONSE_TIME, body)))
 
 
-def trusted(fields: dict[str, Any] | bytes, http_status: int = 200) -> Answer:
+def trusted(fields: dict[str, Any] | bytes, http_status: int = 200) -> VerifiedAnswer:
     """An answer whose signature was verified."""
     body = fields if isinstance(fields, bytes) else orjson.dumps(fields)
-    return Answer(http_status, body, "signed", RESPONSE_TIME, verified=True)
+    return VerifiedAnswer(http_status, body, "signed", RESPONSE_TIME, verified=True)
 
 
 def http_answer(
-    fields: dict[str, Any], path: str = REFUND_PATH, client_id: str = CLIENT_ID, extra: str = ""
+    fields: dict[str, Any], path: str = REFUND, client_id: str = CLIENT_ID, extra: str = ""
 ) -> bytes:
     """The signed answer as bytes on the wire."""
     body = orjson.dumps(fields)
@@ -74,7 +78,3 @@ def http_answer(
         f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         f"response-time: {RESPONSE_TIME}\r\nsignature: {signature_of(body, path, client_id)}\r\n{extra}\r\n"
     ).encode() + body
-
-
-INQUIRY: Final = INQUIRY_PATH
-REFUND: Final = REFUND_PATH

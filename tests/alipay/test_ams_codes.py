@@ -4,17 +4,16 @@ from collections.abc import Mapping
 
 import pytest
 
-from worker.alipay.codes import (
+from worker.alipay.ams.codes import (
     INQUIRY_CODES,
     REFUND_CODES,
     UNLISTED_INQUIRY,
     UNLISTED_REFUND,
-    Row,
     Status,
     inquiry_row,
     refund_row,
-    reply_of,
 )
+from worker.alipay.codes import Row, reply_of
 from worker.refunds.reply import (
     Contradicted,
     Declined,
@@ -92,7 +91,7 @@ def inquiry_reply(status: str, code: str) -> Reply | None:
 def test_every_documented_code_has_a_row_with_its_documented_status(
     pages: Mapping[str, str], table: Mapping[str, Row]
 ) -> None:
-    assert {code: row.status.value for code, row in table.items()} == listed(pages)
+    assert {code: row.status for code, row in table.items()} == listed(pages)
 
 
 @pytest.mark.parametrize("table", [REFUND_CODES, INQUIRY_CODES, UNLISTED_REFUND, UNLISTED_INQUIRY])

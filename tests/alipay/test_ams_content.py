@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from tests.alipay.sample import COMMAND, RESPONSE_TIME, inquired, refunded, result, trusted
 from worker.alipay.ams.content import (
-    ANSWER_SIZE_MAX,
-    Answer,
+    VerifiedAnswer,
     inquiry_body,
     read_inquiry_answer,
     read_refund_answer,
     refund_body,
 )
+from worker.alipay.interface import ANSWER_SIZE_MAX
 from worker.refunds.money import Money
 from worker.refunds.reply import (
     Contradicted,
@@ -94,14 +94,14 @@ class TestTrust:
     def test_a_wrong_or_half_signature_is_unreadable_whatever_the_answer_says(
         self, fields: dict[str, Any], signature: str | None, response_time: str | None
     ) -> None:
-        answer = Answer(200, orjson.dumps(fields), signature, response_time)
+        answer = VerifiedAnswer(200, orjson.dumps(fields), signature, response_time)
         assert isinstance(read_refund_answer(answer, COMMAND), Unreadable)
         assert isinstance(read_inquiry_answer(answer, COMMAND), Unreadable)
 
     def test_the_reason_tells_a_missing_header_from_a_wrong_signature(self) -> None:
         body = orjson.dumps(refunded())
-        half = read_refund_answer(Answer(200, body, "x"), COMMAND)
-        wrong = read_refund_answer(Answer(200, body, "x", RESPONSE_TIME), COMMAND)
+        half = read_refund_answer(VerifiedAnswer(200, body, "x"), COMMAND)
+        wrong = read_refund_answer(VerifiedAnswer(200, body, "x", RESPONSE_TIME), COMMAND)
         assert isinstance(half, Unreadable)
         assert isinstance(wrong, Unreadable)
         assert "missing" in half.reason
@@ -109,7 +109,7 @@ class TestTrust:
 
     @pytest.mark.parametrize("code", ["INVALID_SIGNATURE", "SIGNATURE_INVALID", "KEY_NOT_FOUND"])
     def test_an_unsigned_credential_code_says_that_we_are_wrong(self, code: str) -> None:
-        answer = Answer(200, orjson.dumps(result("F", code)))
+        answer = VerifiedAnswer(200, orjson.dumps(result("F", code)))
         assert read_refund_answer(answer, COMMAND) == Misconfigured(code, "told", signed=False)
         assert read_inquiry_answer(answer, COMMAND) == Misconfigured(code, "told", signed=False)
 
@@ -128,7 +128,7 @@ class TestTrust:
         ],
     )
     def test_anything_else_unsigned_is_unreadable(self, fields: dict[str, Any]) -> None:
-        answer = Answer(200, orjson.dumps(fields))
+        answer = VerifiedAnswer(200, orjson.dumps(fields))
         assert isinstance(read_refund_answer(answer, COMMAND), Unreadable)
         assert isinstance(read_inquiry_answer(answer, COMMAND), Unreadable)
 
@@ -157,7 +157,7 @@ class TestTrust:
     def test_a_broken_body_is_unreadable(self, body: bytes) -> None:
         assert isinstance(refund(body), Unreadable)
         assert isinstance(inquiry(body), Unreadable)
-        assert isinstance(read_refund_answer(Answer(200, body), COMMAND), Unreadable)
+        assert isinstance(read_refund_answer(VerifiedAnswer(200, body), COMMAND), Unreadable)
 
     def test_an_answer_above_the_limit_is_unreadable(self) -> None:
         assert isinstance(refund(refunded(filler="x" * ANSWER_SIZE_MAX)), Unreadable)

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import DummyCookieJar, web
 from aiohttp.test_utils import TestServer
 
-from tests.alipay.gateways import BODY, NOW, SETTINGS, Asked, Observed, call, gateway
+from tests.alipay.gateways import BODY, CALLS, NOW, Asked, Observed, call, changed, gateway
 from tests.alipay.raw_server import Peer, always, answering, serving
 from tests.alipay.sample import (
     ALIPAY,
@@ -18,6 +18,7 @@ from tests.alipay.sample import (
     COMMAND,
     INQUIRE,
     INQUIRY,
+    MERCHANT,
     MERCHANT_PUBLIC,
     REFUND,
     RESPONSE_TIME,
@@ -28,8 +29,9 @@ from tests.alipay.sample import (
     result,
     signature_of,
 )
+from worker.alipay.ams.signing import signature_header, signature_in, string_to_sign
 from worker.alipay.gateway import ChannelGateway
-from worker.alipay.ams.signing import string_to_sign
+from worker.alipay.interface import Keys
 from worker.alipay.signing import Verifier
 from worker.refunds.entry import Pin
 from worker.refunds.reply import (
@@ -61,7 +63,7 @@ class TestRequest:
         headers = headers_of(request)
         assert headers["request-time"] == str(int(NOW * 1000)) == "1685599933871"
         signed = string_to_sign("POST", REFUND, CLIENT_ID, headers["request-time"], BODY)
-        assert MERCHANT_PUBLIC.verify(signed, headers["signature"])
+        assert MERCHANT_PUBLIC.verify(signed, signature_in(headers["signature"]))
         assert headers["signature"].startswith("algorithm=RSA256,keyVersion=1,signature=")
         assert headers["client-id"] == CLIENT_ID
         assert headers["content-type"] == "application/json; charset=UTF-8"
@@ -82,19 +84,19 @@ class TestRequest:
         path = "/ams/sandbox/api/v1/payments/refund"
         async with (
             serving(always(http_answer(refunded(), path, SANDBOX_ID))) as peer,
-            gateway(peer.url, client_id=SANDBOX_ID, environment="sandbox") as to,
+            gateway(peer.url, account=SANDBOX_ID, environment="sandbox") as to,
         ):
             assert isinstance(await call(to), Succeeded)
         [request] = peer.requests
         headers = headers_of(request)
         signed = string_to_sign("POST", path, SANDBOX_ID, headers["request-time"], BODY)
         assert request.startswith(f"POST {path} ".encode())
-        assert MERCHANT_PUBLIC.verify(signed, headers["signature"])
+        assert MERCHANT_PUBLIC.verify(signed, signature_in(headers["signature"]))
 
     async def test_the_agent_token_is_sent_when_there_is_one(self) -> None:
         async with (
             serving(always(http_answer(refunded()))) as peer,
-            gateway(peer.url, agent_token="agent-1") as to,
+            gateway(peer.url, agent_tokens={"": "agent-1"}) as to,
         ):
             await call(to)
         assert headers_of(peer.requests[0])["agent-token"] == "agent-1"
@@ -170,7 +172,7 @@ class TestAnswer:
     async def test_a_signature_by_another_key_is_not_believed(self) -> None:
         """Above all not by our own: taking one's own public key for Alipay's is the commonest mistake."""
         body = orjson.dumps(refunded())
-        own = SETTINGS.signer.sign(string_to_sign("POST", REFUND, CLIENT_ID, RESPONSE_TIME, body))
+        own = signature_header(MERCHANT.sign(string_to_sign("POST", REFUND, CLIENT_ID, RESPONSE_TIME, body)))
         reply = await self.told(body, [("response-time", RESPONSE_TIME), ("signature", own)])
         assert isinstance(reply, Unreadable)
 
@@ -239,7 +241,7 @@ class TestAnswer:
         both = Verifier((*MERCHANT_PUBLIC.keys, ALIPAY.key.public_key()))
         async with (
             serving(always(http_answer(refunded()))) as peer,
-            gateway(peer.url, verifier=both) as to,
+            gateway(peer.url, keys=Keys(MERCHANT, both)) as to,
         ):
             assert isinstance(await call(to), Succeeded)
 
@@ -308,11 +310,11 @@ class TestThrottling:
             async with serving(answering(answer)) as peer, gateway(peer.url) as to:
                 assert to.rate is None
                 assert await call(to) == expected
-                assert to.rate == SETTINGS.pace.rate_min
+                assert to.rate == CALLS.pace.rate_min
 
     async def test_a_call_without_a_turn_was_not_started_and_is_no_attempt(self) -> None:
         observed = Observed()
-        pace = replace(SETTINGS.pace, rate_min=0.001, wait_max_s=0.05)
+        pace = replace(CALLS.pace, rate_min=0.001, wait_max_s=0.05)
         answer = http_answer(result("U", "REQUEST_TRAFFIC_EXCEED_LIMIT"))
         async with serving(always(answer)) as peer, gateway(peer.url, observed, pace=pace) as to:
             await call(to)
@@ -325,8 +327,12 @@ class TestThrottling:
     async def test_after_a_halt_the_channel_starts_slowly(self) -> None:
         async with serving(always(http_answer(refunded()))) as peer, gateway(peer.url) as to:
             to.resumed()
-            assert to.rate == SETTINGS.ramp_rate
+            assert to.rate == CALLS.ramp_rate
             assert isinstance(await call(to), Succeeded)
+
+
+# What settings and messages call it.
+NAMES = {"account": "client_id", "agent_tokens": "agent_token"}
 
 
 class TestSettings:
@@ -337,10 +343,10 @@ class TestSettings:
             {"base_url": "open-sea-global.alipay.com"},
             {"base_url": "https://open-sea-global.alipay.com/ams"},
             {"base_url": "https://user:pw@open-sea-global.alipay.com"},
-            {"client_id": ""},
-            {"client_id": "id\r\nx: y"},
-            {"client_id": SANDBOX_ID},
-            {"agent_token": "token\n"},
+            {"account": ""},
+            {"account": "id\r\nx: y"},
+            {"account": SANDBOX_ID},
+            {"agent_tokens": {"": "token\n"}},
             {"environment": "sandbox"},
             {"environment": "test"},
             {"connections_max": 0},
@@ -348,15 +354,15 @@ class TestSettings:
         ],
     )
     def test_settings_that_cannot_work_are_refused(self, changes: dict[str, Any]) -> None:
-        with pytest.raises(ValueError, match=next(iter(changes))):
-            replace(SETTINGS, **{"environment": "production", **changes})
+        with pytest.raises(ValueError, match=NAMES.get(name := next(iter(changes)), name)):
+            changed(**{"environment": "production", **changes})
 
     def test_no_secret_is_ever_printed(self) -> None:
-        settings = replace(SETTINGS, agent_token="agent-1")
-        assert "agent-1" not in repr(settings)
-        assert "PrivateKey" not in repr(settings)
+        channel = changed(agent_tokens={"": "agent-1"})
+        assert "agent-1" not in repr(channel)
+        assert "PrivateKey" not in repr(channel)
 
     async def test_a_gateway_that_was_not_opened_says_so(self) -> None:
-        to: AmsGateway = gateway("http://127.0.0.1:1")
+        to: ChannelGateway = gateway("http://127.0.0.1:1")
         with pytest.raises(RuntimeError, match="async with"):
             await call(to)

@@ -21,8 +21,8 @@ from cryptography.x509.oid import NameOID
 from tests.alipay.gateways import BODY, Asked, Observed, call, gateway, yes
 from tests.alipay.raw_server import Peer, Script, always, answering, serving
 from tests.alipay.sample import INQUIRE, MERCHANT, http_answer, refunded, result
-from worker.alipay.ams.content import ANSWER_SIZE_MAX
 from worker.alipay.guarded_body import GuardedBody, NotWritten
+from worker.alipay.interface import ANSWER_SIZE_MAX
 from worker.refunds.reply import Succeeded, Unknown, Unreadable
 
 GOOD = http_answer(refunded())
@@ -358,7 +358,7 @@ async def written(handler: ResponseHandler) -> GuardedBody:
     """A body after its one chance to be written to the connection."""
     asked = Asked()
     async with asyncio.timeout(5) as deadline:
-        body = GuardedBody(BODY, asked, deadline, 5.0)
+        body = GuardedBody(BODY, "application/json", asked, deadline, 5.0)
         with suppress(NotWritten):
             await body.write_with_length(StreamWriter(handler, asyncio.get_running_loop()), None)
     assert asked.times == (1 if body.written else 0)
@@ -374,14 +374,14 @@ class TestGuardedBody:
             async with deadline:
                 await asyncio.Event().wait()
         asked = Asked()
-        body = GuardedBody(BODY, asked, deadline, 1.0)
+        body = GuardedBody(BODY, "application/json", asked, deadline, 1.0)
         with pytest.raises(NotWritten, match="time for the connection"):
             await body.write_with_length(no_connection(), None)
         assert (asked.times, body.written) == (0, False)
 
     async def test_a_body_that_was_written_is_never_written_again(self) -> None:
         async with asyncio.timeout(1) as deadline:
-            body = GuardedBody(BODY, yes, deadline, 1.0)
+            body = GuardedBody(BODY, "application/json", yes, deadline, 1.0)
             body.written = True
             with pytest.raises(NotWritten, match="never sent twice"):
                 await body.write_with_length(no_connection(), None)
@@ -389,7 +389,7 @@ class TestGuardedBody:
     async def test_a_connection_of_an_unknown_kind_gets_nothing(self) -> None:
         """Another aiohttp than the one this leans on must stop refunds, not send them unguarded."""
         async with asyncio.timeout(1) as deadline:
-            body = GuardedBody(BODY, yes, deadline, 1.0)
+            body = GuardedBody(BODY, "application/json", yes, deadline, 1.0)
             with pytest.raises(NotWritten):
                 await body.write_with_length(no_connection(), None)
         assert body.problem

@@ -27,8 +27,8 @@ TESTS: Final = (
     *(
         "tests/messages",
         "tests/settings",
-        "tests/alipay/test_codes.py",
-        "tests/alipay/test_global_channel.py",
+        "tests/alipay/test_ams_codes.py",
+        "tests/alipay/test_ams_content.py",
     ),
 )
 # What no input can reach, because the types leave nothing over.

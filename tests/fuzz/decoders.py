@@ -21,7 +21,7 @@ from worker.alipay.ams.codes import INQUIRY_CODES, REFUND_CODES
 from worker.alipay.ams.content import (
     CODE_MAX,
     MESSAGE_MAX,
-    Answer,
+    VerifiedAnswer,
     read_inquiry_answer,
     read_refund_answer,
     refund_body,
@@ -156,12 +156,12 @@ def _entries() -> tuple[Parts, ...]:
 CODES: Final = frozenset(REFUND_CODES) | frozenset(INQUIRY_CODES)
 
 
-def _answer(read: Callable[[Answer, Command], Reply]) -> Callable[[Parts], str]:
+def _answer(read: Callable[[VerifiedAnswer, Command], Reply]) -> Callable[[Parts], str]:
     def reading(parts: Parts) -> str:
         body, signature = parts[0], parts[1] if len(parts) > 1 else b""
-        trusted = read(Answer(200, body, "signed", RESPONSE_TIME, verified=True), COMMAND)
-        forged = read(Answer(200, body, signature.decode(errors="replace"), RESPONSE_TIME), COMMAND)
-        unsigned = read(Answer(200, body), COMMAND)
+        trusted = read(VerifiedAnswer(200, body, "signed", RESPONSE_TIME, verified=True), COMMAND)
+        forged = read(VerifiedAnswer(200, body, signature.decode(errors="replace"), RESPONSE_TIME), COMMAND)
+        unsigned = read(VerifiedAnswer(200, body), COMMAND)
         _holds(isinstance(trusted, REPLIES), f"no answer: {trusted!r}")
         _holds(isinstance(forged, Unreadable), f"believed without a signature: {forged!r}")
         _holds(

@@ -17,7 +17,8 @@ from tests.alipay.sample import COMMAND, refunded, trusted
 from tests.fuzz.decoders import BARE, DECODERS
 from tests.messages import samples
 from tests.settings.files import problems
-from worker.alipay.ams.content import ANSWER_SIZE_MAX, read_refund_answer
+from worker.alipay.ams.content import read_refund_answer
+from worker.alipay.interface import ANSWER_SIZE_MAX
 from worker.messages.command import read_command
 from worker.messages.invalid import Invalid, Problem
 from worker.messages.ledger import write_entry

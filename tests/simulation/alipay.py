@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable
 from contextvars import Context
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from typing_extensions import override
 
@@ -14,19 +14,12 @@ from tests.simulation.faults import ALIPAY, Faults
 from tests.simulation.line import Steps
 from tests.simulation.processes import Process
 from tests.virtual_time import EPOCH
-from worker.alipay.ams.content import (
-    INQUIRY_PATH,
-    REFUND_PATH,
-    Answer,
-    inquiry_body,
-    read_inquiry_answer,
-    read_refund_answer,
-    refund_body,
-)
+from worker.alipay.ams.interface import AmsInterface
+from worker.alipay.interface import Answer, Interface, Keys
+from worker.alipay.interface import Request as Sent
 from worker.alipay.pace import Pace, PaceSettings
-from worker.alipay.ams.signing import string_to_sign
 from worker.alipay.signing import Signer, Verifier
-from worker.refunds.attempt import Attempt, Stage
+from worker.refunds.attempt import Attempt
 from worker.refunds.command import Command
 from worker.refunds.entry import Pin
 from worker.refunds.policy import Terms
@@ -95,12 +88,13 @@ class _Unsealed(Verifier):
         pass
 
     @override
-    def verify(self, content: bytes, header: str) -> bool:
-        return header == str(zlib.crc32(content))
+    def verify(self, content: bytes, signature: str) -> bool:
+        return signature == str(zlib.crc32(content))
 
 
 SEALED: Final = _Sealed()
 UNSEALED: Final = _Unsealed()
+INTERFACE: Final[Interface] = AmsInterface(CLIENT, ENVIRONMENT, Keys(SEALED, UNSEALED))
 
 
 class _Manners(Behaviour):
@@ -176,7 +170,7 @@ class SimulatedGateway:
         return self._terms
 
     def pin(self, command: Command) -> Pin:
-        return Pin("global", CLIENT, ENVIRONMENT, refund_body(command))
+        return Pin("global", INTERFACE.account, INTERFACE.environment, INTERFACE.body(command))
 
     def resumed(self) -> None:
         self._pace.ramp(10.0)
@@ -191,11 +185,12 @@ class SimulatedGateway:
             await asyncio.sleep(alipay.latency_s)
             reply: Reply = Unknown("no connection", sent=False)
         else:
-            answer = self._send(attempt, body, kind)
+            sent = INTERFACE.request(attempt, body, self._clock.now())
+            answer = self._send(sent, kind)
             alipay.steps.step(process, "call", ("crash at a call", "freeze at a call"))
             try:
                 async with asyncio.timeout(self._terms.deadline_s):
-                    reply = self._read(attempt, await answer)
+                    reply = self._read(sent, attempt, await answer)
             except TimeoutError:
                 reply = Unknown(f"no answer within {self._terms.deadline_s:g} s")
             if isinstance(reply, Throttled):
@@ -204,20 +199,11 @@ class SimulatedGateway:
         alipay.steps.step(process, "answer", ("crash at an answer",))
         return reply
 
-    def _send(self, attempt: Attempt, body: bytes, kind: str) -> asyncio.Future[Answered_]:
+    def _send(self, sent: Sent, kind: str) -> asyncio.Future[Answered_]:
         """The request is on its way; from here on this process has no say in what becomes of it."""
         alipay, loop = self._alipay, asyncio.get_running_loop()
         answer: asyncio.Future[Answered_] = loop.create_future()
-        submits = attempt.stage is Stage.SUBMIT
-        path = REFUND_PATH if submits else INQUIRY_PATH
-        content = body if submits else inquiry_body(attempt.command.provider_request_id)
-        headers = {
-            "content-type": "application/json",
-            "client-id": CLIENT,
-            "request-time": "1700000000000",
-            "signature": SEALED.sign(string_to_sign("POST", path, CLIENT, "1700000000000", content)),
-        }
-        request = Request("POST", path, headers, content)
+        request = Request("POST", sent.target, {"content-type": sent.content_type, **sent.headers}, sent.body)
         there_s = alipay.latency_s * alipay.random.random()
         back_s = alipay.latency_s * alipay.random.random()
         if kind == "alipay: request late":
@@ -234,19 +220,12 @@ class SimulatedGateway:
             loop.call_later(back_s + found.delay_s, _give, answer, found, context=self._alipay.outside)
 
     @staticmethod
-    def _read(attempt: Attempt, told: Answered_) -> Reply:
+    def _read(sent: Sent, attempt: Attempt, told: Answered_) -> Reply:
         if told.ending in {Ending.CUT, Ending.CUT_WITHIN}:
             return Unknown("cut")
         status = 502 if told.ending is Ending.BAD_GATEWAY else 200
-        headers: Any = told.headers or {}
-        signature, time = headers.get("signature"), headers.get("response-time")
-        submits = attempt.stage is Stage.SUBMIT
-        path = REFUND_PATH if submits else INQUIRY_PATH
-        verified = bool(signature and time) and UNSEALED.verify(
-            string_to_sign("POST", path, CLIENT, str(time), told.body), str(signature)
-        )
-        read = read_refund_answer if submits else read_inquiry_answer
-        return read(Answer(status, told.body, signature, time, verified), attempt.command)
+        headers = {name.lower(): value for name, value in (told.headers or {}).items()}
+        return INTERFACE.read(sent, Answer(status, told.body, headers), attempt.command)
 
 
 def _give(answer: asyncio.Future[Answered_], found: Answered_) -> None:
