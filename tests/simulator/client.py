@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from worker.alipay.ams.signing import sandboxed_path, string_to_sign
+from worker.alipay.ams.signing import sandboxed_path, signature_header, signature_in, string_to_sign
 from worker.alipay.signing import Signer, Verifier
 
 REFUND_PATH = "/ams/api/v1/payments/refund"
@@ -77,7 +77,9 @@ class Client:
         right = {
             "client-id": self.client_id,
             "request-time": now,
-            "signature": self.signer.sign(string_to_sign(method, path, self.client_id, now, body)),
+            "signature": signature_header(
+                self.signer.sign(string_to_sign(method, path, self.client_id, now, body))
+            ),
             "Content-Type": "application/json; charset=UTF-8",
         }
         sent = {name: value for name, value in (right | (headers or {})).items() if value}
@@ -98,7 +100,7 @@ class Client:
         content = string_to_sign(
             method, path, response.headers["client-id"], response.headers["response-time"], raw
         )
-        return self.verifier.verify(content, response.headers["signature"])
+        return self.verifier.verify(content, signature_in(response.headers["signature"]))
 
     async def admin(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Status and JSON of a call of /simulator/…"""
