@@ -21,6 +21,7 @@ from worker.refunds.reply import (
     Reply,
     Succeeded,
     Throttled,
+    Unfunded,
     Unknown,
     Unreadable,
 )
@@ -44,7 +45,8 @@ CASES: Final[dict[type[Reply], list[Reply]]] = {
     Contradicted: [Contradicted("another amount")],
     Throttled: [Throttled()],
     NotFound: [NotFound()],
-    Misconfigured: [Misconfigured("KEY_NOT_FOUND")],
+    Misconfigured: [Misconfigured("KEY_NOT_FOUND"), Misconfigured("INVALID_CONTRACT", merchant=True)],
+    Unfunded: [Unfunded("BALANCE_NOT_ENOUGH")],
 }
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from worker.alipay.gateway import Phase
 from worker.alipay.ams.codes import INQUIRY_CODES, REFUND_CODES
+from worker.alipay.gateway import Phase
 from worker.operations.metric_table import METRICS, PREFIX, Kind, markdown
 from worker.operations.metrics import Metrics, reply_labels
 from worker.refunds.entry import State
@@ -19,6 +19,7 @@ from worker.refunds.reply import (
     Reply,
     Succeeded,
     Throttled,
+    Unfunded,
     Unknown,
     Unreadable,
 )
@@ -40,6 +41,7 @@ LABELS: list[tuple[Reply, tuple[str, str]]] = [
     (Throttled("REQUEST_TRAFFIC_EXCEED_LIMIT"), ("throttled", "REQUEST_TRAFFIC_EXCEED_LIMIT")),
     (NotFound("ORDER_NOT_EXIST"), ("not_found", "ORDER_NOT_EXIST")),
     (Misconfigured("INVALID_SIGNATURE"), ("misconfigured", "INVALID_SIGNATURE")),
+    (Unfunded("SOMETHING_NEW"), ("unfunded", "other")),
 ]
 
 

@@ -14,6 +14,7 @@ from worker.refunds.reply import (
     Pending,
     Reply,
     Throttled,
+    Unfunded,
     Unknown,
     Unreadable,
 )
@@ -31,7 +32,13 @@ DOUBTFUL: Final[tuple[Reply, ...]] = (
     Throttled("REQUEST_TRAFFIC_EXCEED_LIMIT"),
     Misconfigured("INVALID_SIGNATURE", signed=False),
 )
-HARMLESS: Final[tuple[Reply, ...]] = (Unknown("refused", sent=False), Misconfigured("CLIENT_INVALID"))
+UNFUNDED: Final = Unfunded("ACQ.SELLER_BALANCE_NOT_ENOUGH", "the balance is empty")
+HARMLESS: Final[tuple[Reply, ...]] = (
+    Unknown("refused", sent=False),
+    Misconfigured("CLIENT_INVALID"),
+    Misconfigured("INVALID_CONTRACT", merchant=True),
+    UNFUNDED,
+)
 
 
 def called(stage: Stage = Stage.SUBMIT, at: float = T, **fields: Any) -> Attempt:

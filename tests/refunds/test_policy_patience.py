@@ -2,11 +2,22 @@
 
 import pytest
 
-from tests.refunds.attempts import COMMAND, DECLINED, HARMLESS, SYNC, T, called, following, parked
+from tests.refunds.attempts import (
+    COMMAND,
+    DECLINED,
+    HARMLESS,
+    SYNC,
+    UNFUNDED,
+    T,
+    called,
+    following,
+    parked,
+)
 from worker.refunds.attempt import Attempt, Stage, sent
 from worker.refunds.policy import Terms, decide, ready
 from worker.refunds.reply import (
     Misconfigured,
+    NextAction,
     NotFound,
     Pending,
     Reply,
@@ -142,6 +153,47 @@ def test_age_counts_the_waits() -> None:
     verdict = decide(called(), Unknown("time-out"), SYNC, T)
     assert isinstance(verdict, Wait)
     assert verdict.attempt.age_s == pytest.approx(verdict.until - T)
+
+
+# An empty balance: only a person can fill it, and the same number may be tried again.
+
+
+def test_an_empty_balance_is_tried_again_slowly_with_the_same_number() -> None:
+    verdict = decide(called(), UNFUNDED, SYNC, T + 3600)
+    assert isinstance(verdict, Wait)
+    assert verdict.until == T + 3600 + SYNC.balance_interval_s
+    assert (verdict.attempt.stage, verdict.attempt.command) == (Stage.SUBMIT, COMMAND)
+    assert verdict.attempt.age_s == SYNC.balance_interval_s
+
+
+@pytest.mark.parametrize("fields", [{"age_s": 86_400.0}, {"number": 60}], ids=repr)
+def test_a_balance_that_stays_empty_is_left_to_a_person(fields: dict[str, float]) -> None:
+    verdict = decide(called(**fields), UNFUNDED, SYNC, T)
+    assert isinstance(verdict, Park)
+    assert (verdict.reason, verdict.code) == (ParkReason.MERCHANT_BALANCE, UNFUNDED.code)
+    assert (verdict.message, verdict.next_action) == (UNFUNDED.message, NextAction.FUND_AND_REISSUE)
+
+
+@pytest.mark.parametrize("fields", [{"age_s": 86_399.0}, {"number": 59}], ids=repr)
+def test_until_then_it_is_tried_again(fields: dict[str, float]) -> None:
+    assert isinstance(decide(called(**fields), UNFUNDED, SYNC, T), Wait)
+
+
+def test_an_empty_balance_has_a_patience_of_its_own() -> None:
+    terms = Terms(asynchronous=False, balance_interval_s=60.0, balance_wait_s=100.0)
+    attempt = called(age_s=50.0)
+    verdict = decide(attempt, UNFUNDED, terms, T)
+    assert isinstance(verdict, Wait)
+    assert verdict.until == T + 60.0
+    assert parked(decide(verdict.attempt, UNFUNDED, terms, T)) is ParkReason.MERCHANT_BALANCE
+
+
+def test_an_empty_balance_takes_no_doubt_away() -> None:
+    """The money of an earlier call may have moved all the same: a later decline is still confirmed."""
+    waiting = following(decide(called(ambiguous=True), UNFUNDED, SYNC, T))
+    assert waiting.ambiguous
+    assert waiting.first_sent_at == T
+    assert following(decide(sent(waiting, T, 75.0), DECLINED, SYNC, T)).stage is Stage.CONFIRM
 
 
 # Footnote 4: when the provider says that we are wrong.

@@ -130,6 +130,7 @@ def test_a_suspect_decline_is_held_and_not_published() -> None:
     ("advice", "reason"),
     [
         (NextAction.FUND_AND_NEW_REFUND, ParkReason.MERCHANT_BALANCE),
+        (NextAction.FUND_AND_REISSUE, ParkReason.MERCHANT_BALANCE),
         (NextAction.ASK_A_HUMAN, ParkReason.UNLISTED_CODE),
     ],
 )

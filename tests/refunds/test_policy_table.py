@@ -25,6 +25,7 @@ from worker.refunds.reply import (
     Reply,
     Succeeded,
     Throttled,
+    Unfunded,
     Unknown,
     Unreadable,
 )
@@ -42,21 +43,64 @@ EXAMPLES: Final[tuple[Reply, ...]] = (
     Throttled(),
     NotFound(),
     Misconfigured("INVALID_SIGNATURE"),
+    Unfunded("ACQ.SELLER_BALANCE_NOT_ENOUGH"),
 )
 
 # The design's table. FRESH: nothing was ever in doubt, "not found" was never seen. DOUBTED: an earlier call is in
 # doubt, a decline is remembered, and one more "not found" is enough.
 ODD: Final = "park contradicted another amount"
 NONE: Final = "park impossible_reply NotFound"
+EMPTY: Final = "park impossible_reply Unfunded"
+SLOWLY: Final = "submit, slowly"
 FRESH: Final[Mapping[Stage, tuple[str, ...]]] = {
-    Stage.SUBMIT: ("succeeded", "failed", "inquire", "submit", "inquire", ODD, "submit", NONE, "halt"),
-    Stage.INQUIRE: ("succeeded", "failed", *("inquire",) * 3, ODD, "inquire", "inquire, counted", "halt"),
-    Stage.CONFIRM: ("succeeded", "failed", *("confirm",) * 3, ODD, "confirm", "confirm, counted", "halt"),
+    Stage.SUBMIT: (
+        "succeeded",
+        "failed",
+        "inquire",
+        "submit",
+        "inquire",
+        ODD,
+        "submit",
+        NONE,
+        "halt",
+        SLOWLY,
+    ),
+    Stage.INQUIRE: (
+        "succeeded",
+        "failed",
+        *("inquire",) * 3,
+        ODD,
+        "inquire",
+        "inquire, counted",
+        "halt",
+        EMPTY,
+    ),
+    Stage.CONFIRM: (
+        "succeeded",
+        "failed",
+        *("confirm",) * 3,
+        ODD,
+        "confirm",
+        "confirm, counted",
+        "halt",
+        EMPTY,
+    ),
 }
 DOUBTED: Final[Mapping[Stage, tuple[str, ...]]] = {
-    Stage.SUBMIT: ("succeeded", "confirm", "inquire", "submit", "inquire", ODD, "submit", NONE, "halt"),
-    Stage.INQUIRE: ("succeeded", "failed", *("inquire",) * 3, ODD, "inquire", "submit", "halt"),
-    Stage.CONFIRM: ("succeeded", "failed", *("confirm",) * 3, ODD, "confirm", "failed", "halt"),
+    Stage.SUBMIT: (
+        "succeeded",
+        "confirm",
+        "inquire",
+        "submit",
+        "inquire",
+        ODD,
+        "submit",
+        NONE,
+        "halt",
+        SLOWLY,
+    ),
+    Stage.INQUIRE: ("succeeded", "failed", *("inquire",) * 3, ODD, "inquire", "submit", "halt", EMPTY),
+    Stage.CONFIRM: ("succeeded", "failed", *("confirm",) * 3, ODD, "confirm", "failed", "halt", EMPTY),
 }
 
 
@@ -79,8 +123,10 @@ def judged(verdict: Verdict) -> str:
     match verdict:
         case Outcome(succeeded=succeeded):
             return "succeeded" if succeeded else "failed"
-        case Wait(attempt=following):
-            return f"{following.stage.value}, counted" if following.absences else following.stage.value
+        case Wait(until=until, attempt=following):
+            counted = ", counted" if following.absences else ""
+            slowly = ", slowly" if until == NOW + TERMS.balance_interval_s else ""
+            return f"{following.stage.value}{counted}{slowly}"
         case Park(reason=reason, message=message):
             return f"park {reason.value} {message}"
         case Halt():

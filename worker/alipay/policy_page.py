@@ -45,6 +45,7 @@ ARROWS: Final[Mapping[Rule, tuple[Arrow, ...]]] = {
         Arrow(Stage.CONFIRM, "ambiguous, or a code that may hide a success"),
     ),
     Rule.SUBMIT: (Arrow(Stage.SUBMIT),),
+    Rule.SUBMIT_SLOWLY: (Arrow(Stage.SUBMIT, "balance_interval_s later"),),
     Rule.INQUIRE: (Arrow(Stage.INQUIRE),),
     Rule.CONFIRM: (Arrow(Stage.CONFIRM),),
     Rule.SUBMIT_IF_ABSENT: (
@@ -75,7 +76,7 @@ PARK_REASONS: Final[Mapping[ParkReason, str]] = {
     ParkReason.TIME_USED_UP: "`age_max_s` passed without a final answer; time in a halt does not count",
     ParkReason.PROVIDER_ID_WINDOW: "Proven absent, but so late that Alipay may have forgotten the id: sending it again "
     "could refund twice",
-    ParkReason.MERCHANT_BALANCE: "The merchant's balance is too low; fund it, then a new refund under a new id",
+    ParkReason.MERCHANT_BALANCE: "The merchant's balance is too low; fund it, then do as `next_action` says",
     ParkReason.UNLISTED_CODE: "A confirmed F with a code that is not in Alipay's documents",
     ParkReason.MISCONFIGURED_ALONE: "Alipay refuses the credential for this refund, yet accepts it for later ones",
     ParkReason.IMPOSSIBLE_REPLY: "An answer that this call cannot have",
@@ -89,6 +90,9 @@ NEXT_ACTIONS: Final[Mapping[NextAction, str]] = {
     NextAction.NEW_REFUND: "a new refund under a new id may be asked for",
     NextAction.FIX_AND_NEW_REFUND: "correct the command, then ask under a new id",
     NextAction.FUND_AND_NEW_REFUND: "fund the merchant's account, then ask under a new id",
+    NextAction.REISSUE: "the refund may be issued again under the same number at the provider",
+    NextAction.FIX_AND_REISSUE: "correct the command, then issue it again under the same number there",
+    NextAction.FUND_AND_REISSUE: "fund the merchant's account, then issue it again under the same number there",
     NextAction.CONTACT_PROVIDER: "ask Alipay's support",
     NextAction.ASK_A_HUMAN: "a person must look before anything else is done",
 }
@@ -135,7 +139,8 @@ A code means what its row says only together with the listed status; otherwise i
 
 - *confirm*: asked about before it is believed, because a success of ours may hide behind it or Alipay says so.
 - *suspect*: published only once the same account has had a success, because our configuration can cause it.
-- *park*: never failed by the worker on its own."""
+- *park*: never failed by the worker on its own.
+- *merchant*: halts only the merchant that the command names; the channel's account if it names none."""
 
 INQUIRIES: Final = """\
 An inquiry's result says whether the *inquiry* worked. Only `refundStatus` speaks of the refund: SUCCESS is Succeeded,
@@ -195,7 +200,7 @@ def _codes(listed: Mapping[str, Row], unlisted: Mapping[Status, Row]) -> str:
 
 
 def _row(name: str, row: Row) -> list[str]:
-    flags = [flag for flag in ("confirm", "suspect", "park") if getattr(row, flag)]
+    flags = [flag for flag in ("confirm", "suspect", "park", "merchant") if getattr(row, flag)]
     action = "" if row.next_action is NextAction.NONE else f"`{row.next_action}`"
     return [name, row.status, row.kind.__name__, ", ".join(flags), row.meaning, row.what_to_do, action]
 

@@ -29,6 +29,7 @@ from worker.refunds.reply import (
     Reply,
     Succeeded,
     Throttled,
+    Unfunded,
     Unknown,
     Unreadable,
 )
@@ -157,7 +158,7 @@ async def _ask(area: str, loaded: Channel) -> Finding:
 def proved(area: str, reply: Reply | NotStarted) -> Finding:
     """What the answer to an inquiry about nothing says about keys and account."""
     match reply:
-        case NotFound() | Succeeded() | Declined() | Pending() | Contradicted():
+        case NotFound() | Succeeded() | Declined() | Pending() | Contradicted() | Unfunded():
             return Finding(area, "Alipay knows this client, and both sides' keys fit")
         case Misconfigured(code=code, message=message):
             row = INQUIRY_CODES.get(code)

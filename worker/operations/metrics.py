@@ -22,6 +22,7 @@ from worker.refunds.reply import (
     Reply,
     Succeeded,
     Throttled,
+    Unfunded,
     Unknown,
     Unreadable,
 )
@@ -233,6 +234,8 @@ def reply_labels(reply: Reply) -> tuple[str, str]:
             return "not_found", _listed(code)
         case Misconfigured(code=code):
             return "misconfigured", _listed(code)
+        case Unfunded(code=code):
+            return "unfunded", _listed(code)
         case Unknown(reason=reason):
             # Its reason is Alipay's code, or what happened on the way.
             return "unknown", reason if reason in CODES else "none"

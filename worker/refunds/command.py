@@ -30,10 +30,10 @@ class Cause:
 class Command:
     """Refund `amount` of a payment through `channel`, once per `refund_request_id`.
 
-    The payment is named by `payment_id` (the global API's paymentId, the mainland's trade_no) or, on the mainland, by the
-    merchant's own `order_number` (out_trade_no). `whole`: the order's single full refund, sent without a number of its
-    own, so that the provider refuses any other amount. Lengths and characters are the provider's (global API, "refund"):
-    ids ≤ 64, reason ≤ 256, notify URL ≤ 1024. Optional texts are "" when absent. `goods`, `split_details`,
+    The payment is named by `payment_id` (the global API's paymentId, the mainland's trade_no) or, on the mainland, by
+    the merchant's own `order_number` (out_trade_no). `whole`: the order's single full refund, sent without a number
+    of its own, so that the provider refuses any other amount. Lengths and characters are the provider's (global API,
+    "refund"): ids ≤ 64, reason ≤ 256, notify URL ≤ 1024. Optional texts are "" when absent. `goods`, `split_details`,
     `royalty_parameters` and `query_options` are canonical JSON texts of the arrays, "" when absent: they go to the
     provider as they came.
     """

@@ -21,6 +21,7 @@ from worker.refunds.reply import (
     Reply,
     Succeeded,
     Throttled,
+    Unfunded,
     Unknown,
     Unreadable,
     leaves_doubt,
@@ -35,6 +36,7 @@ class Rule(StrEnum):
     FAIL = "fail"
     FAIL_IF_CERTAIN = "fail if never ambiguous, else confirm"
     SUBMIT = "submit the same bytes"
+    SUBMIT_SLOWLY = "submit the same bytes, slowly"
     INQUIRE = "inquire"
     CONFIRM = "confirm"
     SUBMIT_IF_ABSENT = "submit the same bytes once absent often enough"
@@ -53,6 +55,7 @@ POLICY: Final[Mapping[tuple[Stage, type[Reply]], Rule]] = {
     (Stage.SUBMIT, Throttled): Rule.SUBMIT,
     (Stage.SUBMIT, NotFound): Rule.PARK,
     (Stage.SUBMIT, Misconfigured): Rule.HALT,
+    (Stage.SUBMIT, Unfunded): Rule.SUBMIT_SLOWLY,
     (Stage.INQUIRE, Succeeded): Rule.SUCCEED,
     (Stage.INQUIRE, Declined): Rule.FAIL,
     (Stage.INQUIRE, Pending): Rule.INQUIRE,
@@ -62,6 +65,7 @@ POLICY: Final[Mapping[tuple[Stage, type[Reply]], Rule]] = {
     (Stage.INQUIRE, Throttled): Rule.INQUIRE,
     (Stage.INQUIRE, NotFound): Rule.SUBMIT_IF_ABSENT,
     (Stage.INQUIRE, Misconfigured): Rule.HALT,
+    (Stage.INQUIRE, Unfunded): Rule.PARK,
     (Stage.CONFIRM, Succeeded): Rule.SUCCEED,
     (Stage.CONFIRM, Declined): Rule.FAIL,
     (Stage.CONFIRM, Pending): Rule.CONFIRM,
@@ -71,6 +75,7 @@ POLICY: Final[Mapping[tuple[Stage, type[Reply]], Rule]] = {
     (Stage.CONFIRM, Throttled): Rule.CONFIRM,
     (Stage.CONFIRM, NotFound): Rule.FAIL_IF_ABSENT,
     (Stage.CONFIRM, Misconfigured): Rule.HALT,
+    (Stage.CONFIRM, Unfunded): Rule.PARK,
 }
 
 
@@ -82,7 +87,9 @@ class Terms:
     first send the same bytes are simply sent again before asking comes first. `absences_needed` answers "not
     found", at least `absences_apart_s` apart and none before `quiet_s` after the last refund call, prove
     that no refund arrived. `provider_id_window_s`: how long the provider is trusted to remember an id.
-    `deadline_s`: the longest that one call can be under way.
+    `deadline_s`: the longest that one call can be under way. `balance_interval_s`: between two calls while the
+    seller's balance is empty, at most until `balance_wait_s` of allowed time are over. `payment_spacing_s`: how long
+    a payment rests after a refund call.
     """
 
     asynchronous: bool
@@ -95,6 +102,9 @@ class Terms:
     attempts_max: int = 60
     age_max_s: float = 86_400.0
     deadline_s: float = 15.0
+    balance_interval_s: float = 900.0
+    balance_wait_s: float = 86_400.0
+    payment_spacing_s: float = 0.0
 
 
 def decide(
@@ -123,6 +133,8 @@ def decide(
             return _fail(attempt, reply, terms, now, certain=rule is Rule.FAIL)
         case Rule.SUBMIT:
             return _submit_again(attempt, reply, terms, now)
+        case Rule.SUBMIT_SLOWLY:
+            return _submit_slowly(attempt, reply, terms, now)
         case Rule.INQUIRE:
             return _wait(attempt, Stage.INQUIRE, terms, now)
         case Rule.CONFIRM:
@@ -149,8 +161,8 @@ def _learnt(attempt: Attempt, reply: Reply, terms: Terms) -> Attempt:
     if leaves_doubt(reply):
         final = isinstance(reply, Succeeded) and not terms.asynchronous
         return replace(attempt, ambiguous=attempt.ambiguous or not final)
-    if isinstance(reply, Unknown | Misconfigured) and not attempt.ambiguous:
-        # Nobody has seen this refund yet: the window in which its id is remembered has not begun.
+    if isinstance(reply, Unknown | Misconfigured | Unfunded) and not attempt.ambiguous:
+        # Nobody has taken this refund up yet: the window in which its id is remembered has not begun.
         return replace(attempt, first_sent_at=None)
     return attempt
 
@@ -190,11 +202,8 @@ def _declined(attempt: Attempt) -> Verdict:
     if decline is None:
         return Park(ParkReason.IMPOSSIBLE_REPLY, attempt)
     if decline.park:
-        reason = (
-            ParkReason.MERCHANT_BALANCE
-            if decline.next_action is NextAction.FUND_AND_NEW_REFUND
-            else ParkReason.UNLISTED_CODE
-        )
+        unfunded = decline.next_action in (NextAction.FUND_AND_NEW_REFUND, NextAction.FUND_AND_REISSUE)
+        reason = ParkReason.MERCHANT_BALANCE if unfunded else ParkReason.UNLISTED_CODE
         return Park(reason, attempt, decline.code, decline.message, decline.next_action)
     outcome = Outcome(
         succeeded=False,
@@ -215,6 +224,16 @@ def _submit_again(attempt: Attempt, reply: Reply, terms: Terms, now: float) -> V
     pointless_to_ask = not attempt.ambiguous or isinstance(reply, Throttled)
     stage = Stage.INQUIRE if long_gone and not pointless_to_ask else Stage.SUBMIT
     return _wait(attempt, stage, terms, now)
+
+
+def _submit_slowly(attempt: Attempt, reply: Reply, terms: Terms, now: float) -> Verdict:
+    # Footnote 2, of a provider that lets the same number be tried again: only a person can fill the balance.
+    if not isinstance(reply, Unfunded):
+        return Park(ParkReason.IMPOSSIBLE_REPLY, attempt)
+    if attempt.number >= terms.attempts_max or attempt.age_s >= terms.balance_wait_s:
+        advice = NextAction.FUND_AND_REISSUE
+        return Park(ParkReason.MERCHANT_BALANCE, attempt, reply.code, reply.message, advice)
+    return _later(attempt, Stage.SUBMIT, now, terms.balance_interval_s)
 
 
 def _absent(attempt: Attempt, terms: Terms, now: float, *, resubmit: bool) -> Verdict:
@@ -255,7 +274,11 @@ def _wait(attempt: Attempt, stage: Stage, terms: Terms, now: float) -> Verdict:
     if attempt.age_s >= terms.age_max_s:
         return Park(ParkReason.TIME_USED_UP, attempt)
     delay = delay_s(terms.backoff, attempt.command.refund_request_id, attempt.number)
-    return Wait(now + delay, replace(attempt, stage=stage, age_s=attempt.age_s + delay))
+    return _later(attempt, stage, now, delay)
+
+
+def _later(attempt: Attempt, stage: Stage, now: float, wait_s: float) -> Wait:
+    return Wait(now + wait_s, replace(attempt, stage=stage, age_s=attempt.age_s + wait_s))
 
 
 def _window_passed(attempt: Attempt, terms: Terms, now: float) -> bool:

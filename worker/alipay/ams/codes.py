@@ -43,9 +43,15 @@ def _declined(
     return Row(Status.F, Declined, meaning, what_to_do, next_action, confirm, suspect, park)
 
 
-def _misconfigured(meaning: str, what_to_do: str, *, credential: bool = True) -> Row:
+def _misconfigured(meaning: str, what_to_do: str, *, merchant: bool = False) -> Row:
     return Row(
-        Status.F, Misconfigured, meaning, what_to_do, NextAction.CONTACT_PROVIDER, credential=credential
+        Status.F,
+        Misconfigured,
+        meaning,
+        what_to_do,
+        NextAction.CONTACT_PROVIDER,
+        credential=not merchant,
+        merchant=merchant,
     )
 
 
@@ -94,13 +100,13 @@ REFUND_CODES: Final[Mapping[str, Row]] = {
     ),
     **_CREDENTIAL_CODES,
     "INVALID_CONTRACT": _misconfigured(
-        "The request does not match the contract", "Check the contract with Alipay", credential=False
+        "The request does not match the contract", "Check the contract with Alipay", merchant=True
     ),
     "INVALID_MERCHANT_STATUS": _misconfigured(
-        "The merchant is restricted", "Ask Alipay's support why", credential=False
+        "The merchant is restricted", "Ask Alipay's support why", merchant=True
     ),
     "MERCHANT_NOT_REGISTERED": _misconfigured(
-        "The merchant is not registered", "Register the merchant with Alipay", credential=False
+        "The merchant is not registered", "Register the merchant with Alipay", merchant=True
     ),
     # Could hide an earlier success of ours: the remaining amount, the count of refunds and the order's status
     # may be what they are because our first request, whose answer was lost, went through. Asked about first.
