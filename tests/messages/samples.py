@@ -82,6 +82,35 @@ OPEN: Final = OpenEntry(
         Past(NOW - 30, "submit", "Declined", "REFUND_AMOUNT_EXCEED"),
     ),
 )
+MAINLAND_COMMAND: Final = Command(
+    refund_request_id="order-815",
+    provider_request_id="order-815",
+    payment_id="",
+    amount=Money("CNY", 8888),
+    channel="mainland",
+    order_number="order-815",
+    whole=True,
+    royalty_parameters='[{"trans_in":"2088101126708402","amount":"10.00"}]',
+    query_options='["refund_detail_item_list"]',
+    cause=CAUSE,
+)
+MAINLAND: Final = OpenEntry(
+    attempt=Attempt(MAINLAND_COMMAND, Stage.SUBMIT, 1, age_s=900.0),
+    pin=Pin(
+        "mainland", "2014072300007148", "production", b'{"out_trade_no":"order-815","refund_amount":"88.88"}'
+    ),
+    origin=ORIGIN,
+    accepted_at=NOW - 60,
+    next_at=NOW + 840,
+    history=(Past(NOW - 60, "submit", "Unfunded", "ACQ.SELLER_BALANCE_NOT_ENOUGH"),),
+)
+UNFUNDED: Final = Park(
+    ParkReason.MERCHANT_BALANCE,
+    MAINLAND.attempt,
+    "ACQ.SELLER_BALANCE_NOT_ENOUGH",
+    "卖家余额不足",
+    NextAction.FUND_AND_REISSUE,
+)
 PARK: Final = Park(ParkReason.ATTEMPTS_USED_UP, OPEN.attempt, "UNKNOWN_EXCEPTION", "try again")
 PARKED: Final = OpenEntry(
     OPEN.attempt, OPEN.pin, ORIGIN, OPEN.accepted_at, OPEN.next_at, State.PARKED, 2, True, park=PARK
@@ -116,6 +145,22 @@ def delayed() -> Event:
 def rejected(origin: Origin = ORIGIN) -> Event:
     message = "the id was used for another refund; expected the same amount"
     return rejected_event("refund-4711", "Conflict", message, CAUSE, origin, NOW, SOURCE, KEY)
+
+
+def mainland_succeeded() -> Event:
+    told = {
+        "code": "10000",
+        "msg": "Success",
+        "fund_change": "Y",
+        "refund_fee": "88.88",
+        "buyer_logon_id": "159****5620",
+    }
+    outcome = Outcome(True, "10000", "Success", Proof.SUBMIT, 2, refund_time="", provider=told)
+    return outcome_event(MAINLAND, outcome, NOW, SOURCE, b"order-815")
+
+
+def mainland_parked() -> Event:
+    return parked_event(MAINLAND, UNFUNDED, NOW, SOURCE, b"order-815")
 
 
 def final() -> FinalEntry:

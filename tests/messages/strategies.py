@@ -25,9 +25,7 @@ AMOUNT: Final = st.fixed_dictionaries({"currency": TEXT, "value": TEXT})
 
 CAUSES: Final = st.builds(Cause, TEXT, TEXT, TEXT, TEXT, TEXT)
 MONEY: Final = st.builds(Money, st.sampled_from(sorted(EXPONENTS)), st.integers(1, 10**16 - 1))
-COMMANDS: Final = st.builds(
-    Command, IDS, IDS, TEXT, MONEY, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, CAUSES
-)
+COMMANDS: Final = st.builds(Command, IDS, IDS, TEXT, MONEY, *(TEXT,) * 10, st.booleans(), TEXT, TEXT, CAUSES)
 DECLINES: Final = st.builds(
     Declined, TEXT, TEXT, st.booleans(), st.booleans(), st.booleans(), st.sampled_from(NextAction), OBJECT
 )

@@ -83,6 +83,27 @@ def test_the_outcome_says_what_was_refunded_and_why_it_is_believed() -> None:
     }
 
 
+def test_a_payment_goes_by_the_names_that_the_command_gave_it() -> None:
+    by_order = samples.mainland_succeeded().data
+    assert "paymentId" not in by_order
+    assert (by_order["orderNumber"], by_order["provider"]["fund_change"]) == ("order-815", "Y")
+    assert "orderNumber" not in samples.succeeded().data
+    command = replace(samples.MAINLAND_COMMAND, payment_id="2024")
+    entry = replace(samples.MAINLAND, attempt=replace(samples.MAINLAND.attempt, command=command))
+    both = delayed_event(entry, NOW, SOURCE, KEY).data
+    assert (both["paymentId"], both["orderNumber"]) == ("2024", "order-815")
+
+
+def test_an_empty_balance_is_parked_with_the_providers_words_and_advice() -> None:
+    data = samples.mainland_parked().data
+    assert (data["reason"], data["next_action"]) == ("merchant_balance", "fund_and_reissue")
+    assert data["result"] == {
+        "status": "U",
+        "code": "ACQ.SELLER_BALANCE_NOT_ENOUGH",
+        "message": "卖家余额不足",
+    }
+
+
 def test_a_failure_says_what_to_do_next() -> None:
     data = samples.failed().data
     assert (data["result"]["status"], data["result"]["code"]) == ("F", "REFUND_WINDOW_EXCEED")

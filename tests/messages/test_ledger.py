@@ -88,6 +88,23 @@ def test_words_that_many_entries_share_are_in_memory_once() -> None:
     assert command.provider_request_id is command.refund_request_id
 
 
+def test_a_mainland_command_is_remembered_whole() -> None:
+    key = ledger_key(samples.MAINLAND.refund_request_id)
+    assert read_entry(key, write_entry(samples.MAINLAND)) == samples.MAINLAND
+
+
+@pytest.mark.parametrize("name", ["order_number", "whole", "royalty_parameters", "query_options"])
+def test_what_older_releases_do_not_know_is_only_written_where_it_says_something(name: str) -> None:
+    """So an entry of a refund that has none is the same to the byte, and one that was written without it is read."""
+    assert name not in orjson.loads(write_entry(samples.OPEN))["command"]
+    written = orjson.loads(write_entry(samples.MAINLAND))
+    assert written["command"].pop(name)
+    read = read_entry(ledger_key("order-815"), orjson.dumps(written))
+    assert isinstance(read, OpenEntry)
+    plain = replace(samples.MAINLAND_COMMAND, **{name: getattr(samples.COMMAND, name)})
+    assert read.attempt.command == plain
+
+
 def test_no_refund_has_the_heads_key() -> None:
     assert not is_refund_request_id(HEAD_KEY.decode())
 
@@ -136,6 +153,8 @@ def test_a_missing_or_wrong_field_is_named(entry: OpenEntry | FinalEntry | Head)
         (samples.OPEN, ("command", "amount", "value"), "1.5", "amount.value: expected a string of digits"),
         (samples.OPEN, ("command", "amount", "value"), "٣", "amount.value: expected a string of digits"),
         (samples.OPEN, ("state",), "lost", "state: expected one of waiting, halted"),
+        (samples.MAINLAND, ("command", "order_number"), 7, "order_number: expected a string"),
+        (samples.MAINLAND, ("command", "whole"), 1, "whole: expected true or false"),
         (samples.HEAD, ("inputs", "a\nb"), 7, r"'a\nb': expected an object"),
         (samples.HEAD, ("accounts", "global"), 7, "accounts: expected an object of strings"),
     ],
@@ -148,7 +167,8 @@ def test_a_value_of_the_right_type_can_still_be_wrong(
     for name in path[:-1]:
         node = node[name]
     node[path[-1]] = value
-    read = read_entry(HEAD_KEY if isinstance(entry, Head) else KEY, orjson.dumps(written))
+    key = HEAD_KEY if isinstance(entry, Head) else ledger_key(entry.refund_request_id)
+    read = read_entry(key, orjson.dumps(written))
     assert isinstance(read, BadEntry)
     assert read.problem.startswith(said)
 

@@ -33,14 +33,17 @@ FOLDER: Final = Path(__file__).parents[2] / "schemas"
 EXAMPLES: Final = sorted((FOLDER / "examples").glob("*.json"))
 BUILT: Final[Mapping[str, Callable[[], Event]]] = {
     "refund.succeeded.v1": samples.succeeded,
+    "refund.succeeded.v1.mainland": samples.mainland_succeeded,
     "refund.failed.v1": samples.failed,
     "refund.parked.v1": samples.parked,
+    "refund.parked.v1.mainland": samples.mainland_parked,
     "refund.delayed.v1": samples.delayed,
     "refund.rejected.v1": samples.rejected,
 }
 WRITTEN: Final[Mapping[str, OpenEntry | FinalEntry | Head]] = {
     "open": samples.OPEN,
     "parked": samples.PARKED,
+    "mainland": samples.MAINLAND,
     "final": samples.final(),
     "head": samples.HEAD,
 }
@@ -65,6 +68,11 @@ def schema(name: str) -> dict[str, Any]:
     return found
 
 
+def schema_of(example: str) -> str:
+    """refund.parked.v1.mainland.json shows refund.parked.v1."""
+    return re.sub(r"(\.v\d+)\..*", r"\1", example)
+
+
 def validator(name: str) -> Any:
     return Validator(schema(name), format_checker=FormatChecker())
 
@@ -81,13 +89,14 @@ def test_a_schema_is_one_and_has_a_name_that_stays(name: str) -> None:
 
 
 def test_every_message_has_a_schema_and_an_example() -> None:
-    assert set(VALIDATORS) == {*BUILT, "refund.requested.v1", "refund.ledger.v1"}
+    events = {schema_of(name) for name in BUILT}
+    assert set(VALIDATORS) == {*events, "refund.requested.v1", "refund.ledger.v1"}
     assert {name for name in VALIDATORS for path in EXAMPLES if path.name.startswith(name)} == set(VALIDATORS)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_fits_its_schema(path: Path) -> None:
-    name = ".".join(path.name.split(".")[:3])
+    name = schema_of(path.name)
     example = json.loads(path.read_bytes())
     VALIDATORS[name].validate(example["data"] if path.name.endswith(".cloudevent.json") else example)
 
@@ -95,8 +104,17 @@ def test_an_example_fits_its_schema(path: Path) -> None:
 @pytest.mark.parametrize("name", BUILT)
 def test_the_example_of_an_event_is_what_is_really_written(name: str) -> None:
     event = BUILT[name]()
-    VALIDATORS[name].validate(json.loads(event.value))
+    VALIDATORS[schema_of(name)].validate(json.loads(event.value))
     assert json.loads((FOLDER / "examples" / f"{name}.json").read_bytes()) == event.data
+
+
+@pytest.mark.parametrize(
+    "name", ["refund.succeeded.v1", "refund.failed.v1", "refund.parked.v1", "refund.delayed.v1"]
+)
+@pytest.mark.parametrize(("payment", "fits"), [("paymentId", True), ("orderNumber", True), ("", False)])
+def test_an_event_names_its_payment_one_way_or_the_other(name: str, payment: str, fits: bool) -> None:
+    nameless = {field: value for field, value in BUILT[name]().data.items() if field != "paymentId"}
+    assert VALIDATORS[name].is_valid({**nameless, **({payment: "2024"} if payment else {})}) is fits
 
 
 @pytest.mark.parametrize("name", WRITTEN)

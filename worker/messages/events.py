@@ -154,6 +154,7 @@ def _refund(command: Command) -> dict[str, Any]:
         "refundRequestId": command.refund_request_id,
         "providerRequestId": command.provider_request_id,
         "paymentId": command.payment_id,
+        "orderNumber": command.order_number,
         "channel": command.channel,
         "merchant": command.merchant,
         "refundAmount": _amount(command.amount),

@@ -36,7 +36,19 @@ def write_command(command: Command) -> dict[str, Any]:
             "traceparent": cause.traceparent,
             "tracestate": cause.tracestate,
         },
+        **_mainland(command),
     }
+
+
+def _mainland(command: Command) -> dict[str, Any]:
+    """What came after version 1, so it is only written where there is something to say, and absent means nothing."""
+    fields = {
+        "order_number": command.order_number,
+        "whole": command.whole,
+        "royalty_parameters": command.royalty_parameters,
+        "query_options": command.query_options,
+    }
+    return {name: value for name, value in fields.items() if value}
 
 
 def read_command(fields: Fields) -> Command:
@@ -60,6 +72,10 @@ def read_command(fields: Fields) -> Command:
         metadata=f.text(fields, "metadata"),
         goods=f.text(fields, "goods"),
         split_details=f.text(fields, "split_details"),
+        order_number=f.optional(f.text, fields, "order_number") or "",
+        whole=f.optional(f.flag, fields, "whole") or False,
+        royalty_parameters=f.optional(f.text, fields, "royalty_parameters") or "",
+        query_options=f.optional(f.text, fields, "query_options") or "",
         cause=Cause(
             id=f.text(cause, "id"),
             source=f.word(cause, "source"),
