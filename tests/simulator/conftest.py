@@ -10,10 +10,12 @@ import aiohttp
 import pytest
 
 from tests.simulator.client import CLIENT_ID, Client
+from tests.simulator.mainland import APP_ID, TOKEN, MainlandClient, V2Client, V3Client
 from worker.alipay.keys import load_private_key, load_public_key, new_key_pair
 from worker.alipay.signing import Signer, Verifier
 from worker.refunds.money import Money
 from worker.simulator import AlipaySimulator, SimulatorSettings
+from worker.simulator.accounts import AppSettings
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ class Alipay:
     simulator: AlipaySimulator
     client: Client
 
+    def mainland(self, interface: str) -> MainlandClient:
+        """A client of app APP_ID over "v2" or "v3", and trade T1 (order O1) of 10.00 CNY."""
+        self.simulator.endpoint.register_trade("T1", "O1", 1000)
+        kind = V2Client if interface == "v2" else V3Client
+        return kind(self.client.session, self.client.url, self.client.signer, self.client.verifier)
+
 
 Start = Callable[..., Awaitable[Alipay]]
 
@@ -56,6 +64,7 @@ async def start(keys: Keys) -> AsyncIterator[Start]:
         async def started(
             client_id: str = CLIENT_ID, now: Callable[[], float] = time.time, **settings: Any
         ) -> Alipay:
+            settings.setdefault("apps", {APP_ID: AppSettings(keys.merchant_public, tokens=(TOKEN,))})
             simulator = await stack.enter_async_context(
                 AlipaySimulator(
                     SimulatorSettings(

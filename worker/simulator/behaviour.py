@@ -13,10 +13,11 @@ from worker.simulator.modes import NORMAL, Mode, ModeUnreadable, mode_named
 
 
 class Operation(StrEnum):
-    """The two calls that this Alipay answers."""
+    """The two calls that this Alipay answers, and the one that it makes."""
 
     REFUND = "refund"
     INQUIRY = "inquiry"
+    NOTIFICATION = "notification"
 
 
 @dataclass(frozen=True, slots=True)

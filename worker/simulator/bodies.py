@@ -67,6 +67,11 @@ def inquiry_request(body: bytes) -> InquiryRequest:
     return InquiryRequest(_text(fields, "refundRequestId", _ID), str(refund_id))
 
 
+def notify_url(body: bytes) -> str:
+    """The refundNotifyUrl of a refund call; empty if there is none."""
+    return str(_object(body).get("refundNotifyUrl", ""))
+
+
 def _object(body: bytes) -> dict[str, object]:
     if len(body) > BODY_MAX_BYTES:
         raise ParamIllegal(f"body: {len(body)} bytes; expected at most {BODY_MAX_BYTES}")

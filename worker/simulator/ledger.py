@@ -2,99 +2,49 @@
 
 It is the oracle of the tests: what it says moved is what moved, however the answer was delivered.
 Idempotency is AMS's (global.alipay.com/docs/ac/ams/idempotency): a final result, S or F, is given again for
-the same refundRequestId; the same id with another amount, currency or payment is REPEAT_REQ_INCONSISTENT.
+the same refundRequestId; the same id with another amount, currency or payment is REPEAT_REQ_INCONSISTENT. Or it is the
+mainland's (opendocs.alipay.com, alipay.trade.refund): a number (out_request_no) is unique within its trade, what failed
+under it may be asked for again, and the repeat of a success succeeds without moving anything.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Final
 
 from worker.refunds.money import Money
-from worker.simulator.results import Result, declined, success
+from worker.simulator.entries import (
+    SUCCEED,
+    Fail,
+    Fate,
+    LedgerSettings,
+    Movement,
+    Payment,
+    Process,
+    Refund,
+    RefundRequest,
+    RefundStatus,
+    Succeed,
+)
+from worker.simulator.results import Result, declined, repeated, success
 
-
-@dataclass(frozen=True, slots=True)
-class RefundRequest:
-    """What a refund call asks for: the part of its body that idempotency compares."""
-
-    refund_request_id: str
-    payment_id: str
-    amount: Money
-
-
-@dataclass(frozen=True, slots=True)
-class Succeed:
-    """The refund is done at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fail:
-    """The refund ends as F `code` at once, and the id is burned."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """`says` until `inquiries` inquiries have answered PROCESSING; then the refund ends as `then`."""
-
-    inquiries: int
-    then: Succeed | Fail
-    says: Result
-
-
-Fate = Succeed | Fail | Process
-SUCCEED: Final = Succeed()
-
-
-class RefundStatus(StrEnum):
-    """AMS's refundStatus."""
-
-    SUCCESS = "SUCCESS"
-    PROCESSING = "PROCESSING"
-    FAIL = "FAIL"
-
-
-@dataclass(frozen=True, slots=True)
-class Movement:
-    """Money went back to the buyer. Two for one refund id is the accident this project exists to prevent."""
-
-    refund_request_id: str
-    refund_id: str
-    payment_id: str
-    amount: Money
-    at: float
-
-
-@dataclass(slots=True)
-class Refund:
-    """A refund that Alipay knows. `result` answers a repeat of its call; `time` is when it was done, in s."""
-
-    request: RefundRequest
-    refund_id: str
-    status: RefundStatus
-    result: Result
-    time: float = 0.0
-    inquiries_left: int = 0
-    then: Succeed | Fail = SUCCEED
-
-
-@dataclass(slots=True)
-class Payment:
-    """`taken` is refunded, or promised to refunds in process. `refusal`: the F code each refund meets."""
-
-    payment_id: str
-    amount: Money
-    refusal: str = ""
-    taken: int = 0
-
-    @property
-    def left(self) -> int:
-        return self.amount.value - self.taken
+__all__ = [
+    "SUCCEED",
+    "Fail",
+    "Fate",
+    "Ledger",
+    "LedgerSettings",
+    "Movement",
+    "Payment",
+    "Process",
+    "Refund",
+    "RefundRequest",
+    "RefundStatus",
+    "Succeed",
+]
 
 
 @dataclass(slots=True)
@@ -104,22 +54,6 @@ class _Queued:
     inquiries_left: int
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerSettings:
-    """How this Alipay keeps its books.
-
-    `auto_payment_value`: minor units that an unknown payment is found to have (its currency is that of its
-    first refund); 0 means exactly the amount of its first refund; None means ORDER_NOT_EXIST until it is
-    registered. `check_state_first`: the payment's state is looked at before the id, so that the repeat of a
-    success that used the payment up is declined; with `used_up_code` when nothing is left, else with
-    REFUND_AMOUNT_EXCEED.
-    """
-
-    auto_payment_value: int | None = None
-    check_state_first: bool = False
-    used_up_code: str = "REFUND_AMOUNT_EXCEED"
-
-
 class Ledger:
     def __init__(self, settings: LedgerSettings | None = None) -> None:
         self.settings: Final = settings or LedgerSettings()
@@ -127,10 +61,14 @@ class Ledger:
         self.payments: Final[dict[str, Payment]] = {}
         self.refunds: Final[dict[str, Refund]] = {}
         self.movements: Final[list[Movement]] = []
+        self.on_end: Callable[[str, Refund], None] | None = None
+        """Told of every refund that ends, by its key."""
         self._moved: Final[defaultdict[str, list[Movement]]] = defaultdict(list)
         self._moved_of_payment: Final[defaultdict[str, list[Movement]]] = defaultdict(list)
         self._refund_ids: Final[dict[str, str]] = {}
         self._queued: Final[dict[str, list[_Queued]]] = {}
+        self._owners: Final[dict[str, str]] = {}
+        self._timed: Final[dict[str, float]] = {}
         self._serial = 0
 
     def register(self, payment_id: str, amount: Money, *, refusal: str = "") -> Payment:
@@ -139,6 +77,21 @@ class Ledger:
         payment = Payment(payment_id, amount, refusal, known.taken if known else 0)
         self.payments[payment_id] = payment
         return payment
+
+    def key(self, request_id: str, payment_id: str) -> str:
+        """The books' key of a mainland number: the number itself for the first trade that uses it."""
+        owner = self._owners.setdefault(request_id, payment_id)
+        return request_id if owner == payment_id else f"{payment_id}/{request_id}"
+
+    def key_of(self, request: RefundRequest) -> str:
+        """The books' key of what `request` asks for."""
+        if request.mainland:
+            return self.key(request.refund_request_id, request.payment_id)
+        return request.refund_request_id
+
+    def knows(self, payment_id: str) -> bool:
+        """Whether there is such a payment, or would be by its first refund."""
+        return payment_id in self.payments or self.settings.auto_payment_value is not None
 
     def refund(
         self, request: RefundRequest, now: float, fate: Fate = SUCCEED
@@ -150,14 +103,14 @@ class Ledger:
     def queue(self, request: RefundRequest, *, lands_at: float, after_inquiries: int = 0) -> None:
         """A refund call that lands later: not before `lands_at` and the id's `after_inquiries`-th inquiry."""
         landing = _Queued(request, lands_at, after_inquiries)
-        self._queued.setdefault(request.refund_request_id, []).append(landing)
+        self._queued.setdefault(self.key_of(request), []).append(landing)
 
     def refund_request_id(self, refund_id: str) -> str:
-        """The id under which `refund_id` was asked for; empty if nothing was."""
+        """The key under which `refund_id` was asked for; empty if nothing was."""
         return self._refund_ids.get(refund_id, "")
 
     def inquire(self, key: str, now: float) -> Refund | None:
-        """What an inquiry about refundRequestId `key` finds. Processing and queued refunds move on by it."""
+        """What an inquiry about `key` (AMS: refundRequestId) finds. Processing and queued refunds move on by it."""
         self.land(now)
         for queued in self._queued.get(key, ()):
             queued.inquiries_left -= 1
@@ -170,7 +123,12 @@ class Ledger:
         return found
 
     def land(self, now: float) -> None:
-        """Let every queued refund call land whose time has come."""
+        """Let every queued refund call land, and every refund in process end, whose time has come."""
+        for key in [key for key, due in self._timed.items() if due <= now]:
+            refund = self.refunds.get(key)
+            if refund is not None and refund.status is RefundStatus.PROCESSING:
+                self._end(refund, refund.then, now)
+            self._timed.pop(key, None)
         for key in list(self._queued):
             calls = self._queued.pop(key)
             waiting = [call for call in calls if call.lands_at > now or call.inquiries_left > 0]
@@ -208,8 +166,8 @@ class Ledger:
         return {key: tuple(moved) for key, moved in self._moved.items() if len(moved) > 1}
 
     def _take(self, request: RefundRequest, now: float, fate: Fate) -> tuple[Result, Refund | None]:
-        known = self.refunds.get(request.refund_request_id)
-        if known is None:
+        known = self.refunds.get(self.key_of(request))
+        if known is None or (request.mainland and known.status is RefundStatus.FAIL):
             refusal = self._refusal(request)
             refund = self._record(request, Fail(refusal) if refusal else fate, now)
             return refund.result, refund
@@ -217,8 +175,10 @@ class Ledger:
             refusal = self._refusal(request)
             if refusal:  # what is known of the id is neither consulted nor changed
                 return declined(refusal), None
-        if known.request != request:
+        if known.request != request and not (request.mainland and known.request.amount == request.amount):
             return declined("REPEAT_REQ_INCONSISTENT"), None
+        if request.mainland and known.status is RefundStatus.SUCCESS:
+            return repeated(), known
         return known.result, known
 
     def _refusal(self, request: RefundRequest) -> str:
@@ -227,14 +187,19 @@ class Ledger:
         if payment is None:
             if self.settings.auto_payment_value is None:
                 return "ORDER_NOT_EXIST"
-            value = self.settings.auto_payment_value or request.amount.value
+            value = 0 if request.whole else self.settings.auto_payment_value
+            value = value or request.amount.value
             payment = self.register(request.payment_id, Money(request.amount.currency, value))
         if payment.refusal:
             return payment.refusal
         if payment.amount.currency != request.amount.currency:
             return "CURRENCY_NOT_SUPPORT"
         if payment.left <= 0:
-            return self.settings.used_up_code
+            return "TRADE_HAS_CLOSE" if request.mainland else self.settings.used_up_code
+        if request.mainland and request.amount.value > payment.amount.value:
+            return "REFUND_AMT_NOT_EQUAL_TOTAL"
+        if request.whole and request.amount != payment.amount:
+            return "REFUND_AMT_NOT_EQUAL_TOTAL"
         if request.amount.value > payment.left:
             return "REFUND_AMOUNT_EXCEED"
         return "MERCHANT_BALANCE_NOT_ENOUGH" if self.balance_empty else ""
@@ -243,29 +208,33 @@ class Ledger:
         self._serial += 1
         refund_id = f"{datetime.fromtimestamp(now, UTC):%Y%m%d}194010801000188{self._serial:013d}"
         refund = Refund(request, refund_id, RefundStatus.PROCESSING, success())
-        self.refunds[request.refund_request_id] = refund
-        self._refund_ids[refund_id] = request.refund_request_id
+        key = self.key_of(request)
+        self.refunds[key] = refund
+        self._refund_ids[refund_id] = key
         if request.payment_id in self.payments:
             self.payments[request.payment_id].taken += request.amount.value
         match fate:
-            case Process(inquiries, then, says):
+            case Process(inquiries, then, says, after_s):
                 refund.inquiries_left, refund.then, refund.result = inquiries, then, says
+                if after_s:
+                    self._timed[key] = now + after_s
             case _:
                 self._end(refund, fate, now)
         return refund
 
     def _end(self, refund: Refund, end: Succeed | Fail, now: float) -> None:
-        request = refund.request
+        request, key = refund.request, self.key_of(refund.request)
+        self._timed.pop(key, None)
         match end:
             case Succeed():
                 refund.status, refund.result, refund.time = RefundStatus.SUCCESS, success(), now
-                movement = Movement(
-                    request.refund_request_id, refund.refund_id, request.payment_id, request.amount, now
-                )
+                movement = Movement(key, refund.refund_id, request.payment_id, request.amount, now)
                 self.movements.append(movement)
-                self._moved[request.refund_request_id].append(movement)
+                self._moved[key].append(movement)
                 self._moved_of_payment[request.payment_id].append(movement)
             case Fail(code):
                 refund.status, refund.result = RefundStatus.FAIL, declined(code)
                 if request.payment_id in self.payments:
                     self.payments[request.payment_id].taken -= request.amount.value
+        if self.on_end is not None:
+            self.on_end(key, refund)

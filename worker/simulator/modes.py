@@ -2,7 +2,8 @@
 
 A mode says three independent things about one call: whether it reaches the books, what becomes of it there,
 and what the caller gets to see. Each name is a function here; over HTTP it is `{"mode": <name>, <parameter>:
-…}`.
+…}`. They are told in AMS's words; on the mainland's interfaces a mode means the same, in theirs (`mainland_words`),
+and codes may be given in either's. What a mode does to a notification is said in `notices`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from enum import Enum, auto
 from typing import Final
 
 from worker.simulator.ledger import SUCCEED, Fail, Fate, Process
-from worker.simulator.results import GATEWAY_CODES, Result, declined, in_process, success, throttled, unknown
+from worker.simulator.results import (
+    Result,
+    about_the_caller,
+    declined,
+    in_process,
+    not_processed,
+    success,
+    throttled,
+    unknown,
+)
 
 
 class Ending(Enum):
@@ -43,8 +53,8 @@ class Mode:
     `reaches_ledger`: False if the books never hear of it. `lands_late`: the call is queued, and lands after
     that many ms *and* that many inquiries. `fate`: what the books make of a new refund. `says`: answered
     instead of the books' result. `echo`: the field of the answer that is about something else. `shows`:
-    refundStatus instead of the true one. `delay_ms`: the answer (not the booking) waits a time between these
-    two.
+    refundStatus instead of the true one. `encoding`: of the answer's text. `copies`: how often it arrives.
+    `delay_ms`: the answer (not the booking) waits a time between these two.
     """
 
     name: str = "normal"
@@ -56,6 +66,8 @@ class Mode:
     signing: Signing = Signing.RIGHT
     echo: str = ""
     shows: str = ""
+    encoding: str = "utf-8"
+    copies: int = 1
     delay_ms: tuple[int, int] = (0, 0)
 
 
@@ -111,19 +123,27 @@ def unknown_after(code: str = "UNKNOWN_EXCEPTION") -> Mode:
     return Mode("unknown_after", says=unknown(code))
 
 
+def not_processed_yet() -> Mode:
+    """U: accepted, not processed, to be repeated (v3's 202); nothing happens in the books."""
+    return Mode("not_processed_yet", reaches_ledger=False, says=not_processed())
+
+
 def throttle() -> Mode:
     """U REQUEST_TRAFFIC_EXCEED_LIMIT."""
     return Mode("throttle", reaches_ledger=False, says=throttled())
 
 
-def in_process_then_success(inquiries: int = 1) -> Mode:
-    """U REFUND_IN_PROCESS; `inquiries` inquiries answer PROCESSING, the next one SUCCESS."""
-    return Mode("in_process_then_success", fate=Process(inquiries, SUCCEED, in_process()))
+def in_process_then_success(inquiries: int = 1, after_ms: int = 0) -> Mode:
+    """U REFUND_IN_PROCESS; `inquiries` inquiries answer PROCESSING, the next one SUCCESS.
+
+    With `after_ms` the refund also ends by itself, so long after its call.
+    """
+    return Mode("in_process_then_success", fate=Process(inquiries, SUCCEED, in_process(), after_ms / 1000))
 
 
-def in_process_then_fail(inquiries: int = 1, code: str = "PROCESS_FAIL") -> Mode:
-    """U REFUND_IN_PROCESS; `inquiries` inquiries answer PROCESSING, the next one FAIL."""
-    return Mode("in_process_then_fail", fate=Process(inquiries, Fail(code), in_process()))
+def in_process_then_fail(inquiries: int = 1, code: str = "PROCESS_FAIL", after_ms: int = 0) -> Mode:
+    """U REFUND_IN_PROCESS; `inquiries` inquiries answer PROCESSING, the next one FAIL. `after_ms` as above."""
+    return Mode("in_process_then_fail", fate=Process(inquiries, Fail(code), in_process(), after_ms / 1000))
 
 
 def accepted_then_success(inquiries: int = 1) -> Mode:
@@ -142,10 +162,10 @@ def declined_then_success(code: str = "SYSTEM_ERROR", inquiries: int = 0) -> Mod
 
 
 def decline(code: str) -> Mode:
-    """F `code`, any code. A code about the refund burns its id; one about the caller never reaches the
-    books.
+    """F `code`, any code. A code about the refund burns its id (not on the mainland); one about the caller
+    never reaches the books.
     """
-    if code in GATEWAY_CODES:
+    if about_the_caller(code):
         return Mode("decline", reaches_ledger=False, says=declined(code))
     return Mode("decline", fate=Fail(code))
 
@@ -201,6 +221,21 @@ def refund_status(status: str) -> Mode:
     return Mode("refund_status", shows=status)
 
 
+def gbk(unknown_unsigned: bool = False) -> Mode:  # noqa: FBT001, FBT002 - a parameter over HTTP
+    """The true answer, rightly signed, in GBK though UTF-8 was asked for; the money moves.
+
+    `unknown_unsigned`: U instead, and unsigned, as the mainland's gateway was seen to do under load.
+    """
+    if unknown_unsigned:
+        return Mode("gbk", says=unknown(), signing=Signing.NONE, encoding="gbk")
+    return Mode("gbk", encoding="gbk")
+
+
+def duplicated() -> Mode:
+    """The call arrives twice; the answer is the second one's."""
+    return Mode("duplicated", copies=2)
+
+
 def http_502() -> Mode:
     """502 from something in between; nothing happens in the books."""
     return Mode("http_502", reaches_ledger=False, ending=Ending.BAD_GATEWAY)
@@ -231,6 +266,7 @@ MODES: Final[Mapping[str, Callable[..., Mode]]] = {
             silent_after,
             late,
             unknown_after,
+            not_processed_yet,
             throttle,
             in_process_then_success,
             in_process_then_fail,
@@ -247,6 +283,8 @@ MODES: Final[Mapping[str, Callable[..., Mode]]] = {
             wrong_signature,
             wrong_echo,
             refund_status,
+            gbk,
+            duplicated,
             http_502,
             http_502_after,
             garbled,

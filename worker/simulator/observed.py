@@ -45,14 +45,22 @@ class Observed:
         self.in_flight = 0
         self.in_flight_max = 0
         self.in_flight_max_by_payment: Final[dict[str, int]] = {}
+        self.gap_min_s_by_payment: Final[dict[str, float]] = {}
+        """The shortest time between two refund calls of a payment: the mainland wants 3 s."""
+        self._refund_call_at: Final[dict[str, float]] = {}
         self._in_flight_of: Final[Counter[str]] = Counter()
 
     def seen(self, refund_request_id: str) -> Seen:
         """What was seen of this id; empty if nothing was."""
         return self.by_id.get(refund_request_id) or Seen()
 
-    def refund(self, request: RefundRequest, body: bytes) -> int:
+    def refund(self, request: RefundRequest, body: bytes, at: float) -> int:
         """Note a refund call; its number for this id, from 1."""
+        payment = request.payment_id
+        if payment in self._refund_call_at:
+            gap = at - self._refund_call_at[payment]
+            self.gap_min_s_by_payment[payment] = min(gap, self.gap_min_s_by_payment.get(payment, gap))
+        self._refund_call_at[payment] = at
         seen = self.by_id.setdefault(request.refund_request_id, Seen())
         seen.refunds += 1
         if body not in seen.bodies and len(seen.bodies) < BODIES_KEPT_MAX:

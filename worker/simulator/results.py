@@ -1,4 +1,7 @@
-"""Results as AMS words them: status S, F or U, a code and a message (the refund API's "Result codes")."""
+"""Results in AMS's words, which the books and the modes speak too: status S, F or U, a code and a message.
+
+Source: the refund API's "Result codes". `mainland_words` says the same in the mainland's words.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ GATEWAY_CODES: Final = frozenset(
         "PARAM_ILLEGAL",
     }
 )
+_GATEWAY_PREFIXES: Final = ("isv.", "aop.", "isp.")  # the mainland's, of what its gateway says
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,11 @@ class Result:
 
     def as_json(self) -> dict[str, str]:
         return {"resultCode": self.code, "resultStatus": self.status, "resultMessage": self.message}
+
+
+def about_the_caller(code: str) -> bool:
+    """Whether `code` is about key, client or endpoint: no refund is looked at, on whichever interface."""
+    return code in GATEWAY_CODES or code.startswith(_GATEWAY_PREFIXES)
 
 
 def success() -> Result:
@@ -53,3 +62,12 @@ def unknown(code: str = "UNKNOWN_EXCEPTION") -> Result:
 
 def throttled() -> Result:
     return Result("REQUEST_TRAFFIC_EXCEED_LIMIT", "U", "The request traffic exceeds the limit.")
+
+
+def not_processed() -> Result:
+    return Result("NOT_PROCESSED", "U", "Accepted, not processed; repeat with the same parameters.")
+
+
+def repeated() -> Result:
+    """Mainland only: the number's refund was done before; this call moved nothing."""
+    return Result("REPEATED", "S", "success.")

@@ -1,4 +1,4 @@
-"""The simulated Alipay over HTTP: AMS's paths for the worker, /simulator/… for tests and demos."""
+"""The simulated Alipay over HTTP: the interfaces' paths for the worker, /simulator/… for tests and demos."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from worker.alipay.keys import load_private_key, load_public_key, new_key_pair
 from worker.alipay.signing import Signer, Verifier
+from worker.simulator.accounts import AppSettings, apps
 from worker.simulator.admin import Admin
 from worker.simulator.behaviour import Behaviour, Rule
 from worker.simulator.endpoint import Answer, Endpoint, Request
 from worker.simulator.ledger import Ledger, LedgerSettings
+from worker.simulator.mainland_v2 import GATEWAY_PATH
+from worker.simulator.mainland_v3 import V3_PREFIX
 from worker.simulator.modes import Ending
 from worker.simulator.observed import Observed
 
@@ -29,11 +32,14 @@ SHUTDOWN_MAX_S: Final = 0.1  # whoever is still kept waiting was to be kept wait
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
     """`clients`: the merchants' public keys (PEM, or base64 on one line) by client id; ids that start with
-    ``SANDBOX_`` are answered on the sandbox paths only. `alipay_private_key`: what answers are signed with, as
+    ``SANDBOX_`` are answered on the sandbox paths only. `apps`: the mainland's apps by app id. `agent_tokens`: those of
+    a client's merchants, by client id. `alipay_private_key`: what answers are signed with, as
     text or loaded; empty means a new pair. `port` 0 means a free one. `seed` decides every chance.
     """
 
-    clients: Mapping[str, str | bytes]
+    clients: Mapping[str, str | bytes] = field(default_factory=dict)
+    apps: Mapping[str, AppSettings] = field(default_factory=dict)
+    agent_tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     alipay_private_key: str | bytes | rsa.RSAPrivateKey = field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 0
@@ -62,7 +68,11 @@ class AlipaySimulator:
         signer = Signer(key if isinstance(key, rsa.RSAPrivateKey) else load_private_key(key))
         clients = {key: Verifier((load_public_key(text),)) for key, text in settings.clients.items()}
         self.behaviour: Final = Behaviour(settings.seed, settings.rules)
-        self.endpoint: Final = Endpoint(signer, clients, Ledger(settings.ledger), self.behaviour)
+        self.endpoint: Final = Endpoint(
+            signer, clients, Ledger(settings.ledger), self.behaviour, apps(settings.apps)
+        )
+        for client_id, tokens in settings.agent_tokens.items():
+            self.endpoint.accounts.agent_tokens[client_id] = set(tokens)
         self._runner: Final = web.AppRunner(
             self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_MAX_S
         )
@@ -103,11 +113,12 @@ class AlipaySimulator:
 
     def _application(self) -> web.Application:
         application = web.Application(client_max_size=ADMIN_BODY_MAX_BYTES)
-        application.add_routes([web.route("*", "/ams/{path:.*}", self._ams)])
+        for path in ("/ams/{path:.*}", GATEWAY_PATH, V3_PREFIX + "{path:.*}"):
+            application.router.add_route("*", path, self._answered)
         application.add_routes(Admin(self.endpoint, self._now).routes())
         return application
 
-    async def _ams(self, request: web.Request) -> web.StreamResponse:
+    async def _answered(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         asked = Request(request.method, request.raw_path, request.headers, body)
         answer = self.endpoint.answer(asked, self._now())
@@ -130,14 +141,14 @@ async def _delivered(request: web.Request, answer: Answer) -> web.StreamResponse
         case Ending.SILENT:
             return await _never()
         case Ending.CUT_WITHIN:
-            half = web.StreamResponse(headers=answer.headers)
+            half = web.StreamResponse(status=answer.status, headers=answer.headers)
             half.content_length = len(answer.body)
             await half.prepare(request)
             await half.write(answer.body[: len(answer.body) // 2])
             _cut(request)
             return await _never()
         case Ending.ANSWERED | Ending.GARBLED:
-            return web.Response(body=answer.body, headers=answer.headers)
+            return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
 
 def _cut(request: web.Request) -> None:
