@@ -1,6 +1,7 @@
 """One refund on the mainland, interfaces for it, and answers to it, signed as Alipay signs them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from tests.alipay.sample import ALIPAY, ALIPAY_PUBLIC, MERCHANT
 from worker.alipay.interface import Answer, Keys, Operation, Request
 from worker.alipay.mainland.certificates import Certificates
 from worker.alipay.mainland.v2 import MainlandV2, response_name
+from worker.alipay.mainland.v3 import MainlandV3, answer_to_verify
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Command
 from worker.refunds.money import Money
@@ -103,3 +105,48 @@ def v2_bytes(
     operation = Operation.REFUND if attempt.stage is Stage.SUBMIT else Operation.INQUIRY
     request = Request(operation, "", {}, b"")
     return interface.read(request, Answer(http_status, body, {}), attempt.command)
+
+
+NONCE: Final = "6f0b2f1c-5b0e-4c52-8f8e-2f3f2b4f5a60"
+V3: Final = MainlandV3(APP_ID, "production", Keys(MERCHANT, ALIPAY_PUBLIC), nonce=lambda: NONCE)
+
+
+def v3_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields as v3 has them: without the codes of v2."""
+    return {
+        name: value for name, value in fields.items() if name not in ("code", "msg", "sub_code", "sub_msg")
+    }
+
+
+def v3_error(code: str) -> dict[str, Any]:
+    return {
+        "code": code,
+        "message": "原因",
+        "links": [{"link": "https://open.alipay.com", "desc": "diagnose"}],
+    }
+
+
+def v3_headers(body: bytes, others: Mapping[str, str | None]) -> dict[str, str]:
+    """The headers of a signed answer; `others` replace or add, None removes."""
+    headers = {
+        "alipay-timestamp": "1795000000500",
+        "alipay-nonce": "8d4f2c9a7b",
+        "alipay-signature": ALIPAY.sign(answer_to_verify("1795000000500", "8d4f2c9a7b", body)),
+    }
+    return {name: value for name, value in {**headers, **others}.items() if value is not None}
+
+
+def v3_read(
+    fields: dict[str, Any] | bytes,
+    attempt: Attempt = SUBMIT,
+    http_status: int = 200,
+    *,
+    interface: MainlandV3 = V3,
+    signed: bool = True,
+    headers: Mapping[str, str | None] | None = None,
+) -> Reply:
+    """What the interface reads in an answer to `attempt`."""
+    body = fields if isinstance(fields, bytes) else orjson.dumps(fields)
+    request = interface.request(attempt, b"{}", NOW)
+    told = v3_headers(body, headers or {}) if signed else {}
+    return interface.read(request, Answer(http_status, body, told), attempt.command)

@@ -275,6 +275,12 @@ def normalised(sub_code: str) -> str:
     return sub_code
 
 
+def public_code(sub_code: str) -> str:
+    """The public code that v2 would give with a listed `sub_code` of an error; "" if it is not listed."""
+    row = REFUND_CODES.get(normalised(sub_code))
+    return "" if row is None or row.kind is Succeeded else row.status.split()[0]
+
+
 def refund_row(code: str, sub_code: str) -> Row:
     """What the public `code` with `sub_code`, "" if there is none, means in answer to a refund call."""
     return _listed(REFUND_CODES, UNLISTED_REFUND, code, sub_code)

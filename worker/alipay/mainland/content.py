@@ -35,7 +35,7 @@ from worker.refunds.reply import (
 CODE_MAX: Final = 64
 MESSAGE_MAX: Final = 256
 _TEXT_FIELDS: Final[Mapping[str, int]] = {
-    "code": 16,
+    "code": CODE_MAX,
     "msg": MESSAGE_MAX,
     "sub_code": CODE_MAX,
     "sub_msg": MESSAGE_MAX,
