@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -56,6 +57,7 @@ class MainlandClient:
     verifier: Verifier
     token: str = ""
     app_id: str = APP_ID
+    now: Callable[[], float] = time.time
 
     async def refund(
         self, number: str = "r-1", amount: str = "1.00", timeout_s: float = 5.0, **fields: Any
@@ -72,7 +74,12 @@ class MainlandClient:
         return await self.call("query", {**named, "out_request_no": number, **fields}, timeout_s=timeout_s)
 
     async def call(
-        self, operation: str, content: object, *, timeout_s: float = 5.0, **changes: str
+        self,
+        operation: str,
+        content: object,
+        changes: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float = 5.0,
     ) -> MainlandReply:
         """`changes` replace what is sent right: parameters (v2) or headers and fields of Authorization (v3)."""
         raise NotImplementedError
@@ -81,9 +88,15 @@ class MainlandClient:
 class V2Client(MainlandClient):
     @override
     async def call(
-        self, operation: str, content: object, *, timeout_s: float = 5.0, **changes: str
+        self,
+        operation: str,
+        content: object,
+        changes: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float = 5.0,
     ) -> MainlandReply:
         """An empty change leaves a parameter out; `sign` and `url_charset` are changed after signing."""
+        changes = dict(changes or {})
         charset = changes.pop("url_charset", "utf-8")
         sign = changes.pop("sign", None)
         text = content if isinstance(content, str) else orjson.dumps(content).decode()
@@ -93,7 +106,7 @@ class V2Client(MainlandClient):
             "format": "JSON",
             "charset": "utf-8",
             "sign_type": "RSA2",
-            "timestamp": f"{datetime.now(BEIJING):%Y-%m-%d %H:%M:%S}",
+            "timestamp": f"{datetime.fromtimestamp(self.now(), BEIJING):%Y-%m-%d %H:%M:%S}",
             "version": "1.0",
             "biz_content": text,
             "app_auth_token": self.token,
@@ -136,16 +149,22 @@ class V2Client(MainlandClient):
 class V3Client(MainlandClient):
     @override
     async def call(
-        self, operation: str, content: object, *, timeout_s: float = 5.0, **changes: str
+        self,
+        operation: str,
+        content: object,
+        changes: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float = 5.0,
     ) -> MainlandReply:
         """An empty change leaves a field of Authorization or a header out; `sign` is changed after signing."""
+        changes = dict(changes or {})
         sign = changes.pop("sign", None)
         path = changes.pop("path", V3_PATHS[operation])
         body = content.encode() if isinstance(content, str) else orjson.dumps(content)
         given = {
             "app_id": self.app_id,
             "app_cert_sn": "",
-            "timestamp": str(int(time.time() * 1000)),
+            "timestamp": str(int(self.now() * 1000)),
             "nonce": f"{time.monotonic_ns()}",
         }
         auth = ",".join(f"{name}={value}" for name in given if (value := changes.pop(name, given[name])))
