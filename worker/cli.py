@@ -14,7 +14,7 @@ import click
 from worker import __version__
 from worker.operations import terminal
 from worker.operations.submit import Exit
-from worker.settings import Settings, SettingsWrong, load
+from worker.settings import Settings, SettingsWrong, Source, load
 
 EXIT_CODES = """\b
 Exit codes:
@@ -70,9 +70,10 @@ def run(config: Path | None) -> None:
     """Run the worker until SIGTERM or Ctrl-C, then finish what is under way."""
     from worker import wiring
 
-    settings = load(config, os.environ)
+    source = Source(config, os.environ)
+    settings = source.load()
     _log(settings)
-    sys.exit(asyncio.run(wiring.run(settings)))
+    sys.exit(asyncio.run(wiring.run(settings, source)))
 
 
 @worker.command()

@@ -1,7 +1,6 @@
 """Puts the parts together: settings in, a running worker out."""
 
 import asyncio
-import hashlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -10,25 +9,26 @@ from dataclasses import fields
 from functools import partial
 from typing import Final
 
-import orjson
 from aiokafka.errors import KafkaError
 
 from worker import __version__
+from worker.alipay.channel import Channel
 from worker.alipay.gateway import ChannelGateway
 from worker.clock import SystemClock
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.journal import KafkaJournals
 from worker.kafka.source import KafkaSource
-from worker.messages.command import COMMAND_VERSION
 from worker.operations.health import serving
 from worker.operations.loop_lag import LoopLag
 from worker.operations.metrics import Metrics
-from worker.settings import Settings, accounts
+from worker.operations.reload import Reloading
+from worker.settings import Settings, Source, accounts, command_limits
+from worker.settings.commands import fingerprint
 from worker.stream.engine import Engine
 from worker.stream.limits import Limits
 from worker.stream.opening import open_partition
 from worker.stream.ports import Fenced, InDoubt, InputLost, WrongLedger
-from worker.stream.scope import Scope, Topics
+from worker.stream.scope import Readable, Scope, Topics
 
 log = logging.getLogger(__name__)
 STOPPED_BY: Final = (signal.SIGTERM, signal.SIGINT)
@@ -39,19 +39,23 @@ EXIT_WRONG: Final = 1
 
 
 @asynccontextmanager
-async def gateways(settings: Settings, metrics: Metrics) -> AsyncIterator[Mapping[str, ChannelGateway]]:
-    """Every configured channel, ready to be called."""
+async def gateways(
+    loaded: Mapping[str, Channel], metrics: Metrics
+) -> AsyncIterator[Mapping[str, ChannelGateway]]:
+    """Every channel, ready to be called."""
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         yield {
             name: await stack.enter_async_context(
-                ChannelGateway(account, metrics.observer(name), clock.now, clock.monotonic)
+                ChannelGateway(channel, metrics.observer(name), clock.now, clock.monotonic)
             )
-            for name, account in accounts(settings).items()
+            for name, channel in loaded.items()
         }
 
 
-def scope_of(settings: Settings, channels: Mapping[str, ChannelGateway], metrics: Metrics) -> Scope:
+def scope_of(
+    settings: Settings, readable: Readable, channels: Mapping[str, ChannelGateway], metrics: Metrics
+) -> Scope:
     """What all partitions share."""
     stream, topics = settings.stream, settings.topics
     limits = limits_of(settings)
@@ -65,24 +69,17 @@ def scope_of(settings: Settings, channels: Mapping[str, ChannelGateway], metrics
         heartbeat_max_s=settings.kafka.session_timeout_s - deadline_s - limits.lease_margin_s,
         limits=limits,
         gateways=channels,
-        accounts={name: f"{one.client_id} {one.environment}" for name, one in settings.channels.items()},
-        reading=reading(settings),
+        accounts={name: f"{one.account} {one.environment}" for name, one in settings.channels.items()},
+        readable=readable,
         clock=SystemClock(),
         meter=metrics,
-        currencies={
-            name: frozenset(channel.currencies) or None for name, channel in settings.channels.items()
-        },
     )
 
 
-def reading(settings: Settings) -> str:
-    """A fingerprint of what decides whether a record can be read: 16 hexadecimal digits."""
-    decides = [
-        COMMAND_VERSION,
-        settings.stream.command_size_max,
-        sorted((name, sorted(channel.currencies)) for name, channel in settings.channels.items()),
-    ]
-    return hashlib.sha256(orjson.dumps(decides)).hexdigest()[:16]
+def readable_of(settings: Settings, loaded: Mapping[str, Channel]) -> Readable:
+    """What decides whether a record can be read."""
+    limits = command_limits(settings, loaded)
+    return Readable(limits, fingerprint(limits))
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -101,22 +98,31 @@ def journals_of(settings: Settings) -> KafkaJournals:
     )
 
 
-async def run(settings: Settings) -> int:
-    """The worker, until SIGTERM or SIGINT. The exit code: 0 after a drain, 1 when something must be mended first."""
+async def run(settings: Settings, source: Source) -> int:
+    """The worker, until SIGTERM or SIGINT. The exit code: 0 after a drain, 1 when something must be mended first.
+
+    `settings` came from `source`, which is read again when it has changed, and on SIGHUP.
+    """
     clock = SystemClock()
     metrics = Metrics(clock.now, settings.channels, __version__)
+    loaded = accounts(settings)
+    readable = readable_of(settings, loaded)
     async with AsyncExitStack() as stack:
-        channels = await stack.enter_async_context(gateways(settings, metrics))
+        channels = await stack.enter_async_context(gateways(loaded, metrics))
         for name, gateway in channels.items():
             metrics.watch_rate(name, partial(getattr, gateway, "rate"))
-        source = KafkaSource(settings.kafka, [settings.topics.commands], settings.topics.ledger, clock)
-        metrics.watch_heartbeat(source.heartbeat_age_s)
-        engine = Engine(source, journals_of(settings), scope_of(settings, channels, metrics))
+        records = KafkaSource(settings.kafka, [settings.topics.commands], settings.topics.ledger, clock)
+        metrics.watch_heartbeat(records.heartbeat_age_s)
+        engine = Engine(records, journals_of(settings), scope_of(settings, readable, channels, metrics))
         url = await stack.enter_async_context(serving(settings.http, engine, metrics.registry))
         log.info("metrics and health at %s", url)
-        measuring = asyncio.create_task(LoopLag(metrics.loop_lag).run())
-        stack.callback(measuring.cancel)
+        reloading = Reloading(
+            source, settings, loaded, channels, partial(_adopt, readable), metrics.reload_failed
+        )
+        for work in (LoopLag(metrics.loop_lag).run(), reloading.run()):
+            stack.callback(asyncio.create_task(work).cancel)
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, reloading.ask)
         for number in STOPPED_BY:
             loop.add_signal_handler(number, engine.stop)
         try:
@@ -133,6 +139,11 @@ async def run(settings: Settings) -> int:
     return EXIT_OK
 
 
+def _adopt(readable: Readable, settings: Settings, loaded: Mapping[str, Channel]) -> None:
+    fresh = readable_of(settings, loaded)
+    readable.limits, readable.fingerprint = fresh.limits, fresh.fingerprint
+
+
 async def resume_partition(settings: Settings, number: int) -> int:
     """Release the brake of a partition: read on where it stopped. The exit code, 1 if that did not succeed.
 
@@ -142,8 +153,9 @@ async def resume_partition(settings: Settings, number: int) -> int:
     """
     clock = SystemClock()
     metrics = Metrics(clock.now, settings.channels, __version__)
-    async with gateways(settings, metrics) as channels:
-        scope = scope_of(settings, channels, metrics)
+    loaded = accounts(settings)
+    async with gateways(loaded, metrics) as channels:
+        scope = scope_of(settings, readable_of(settings, loaded), channels, metrics)
         inputs = KafkaInputs(settings.kafka, [settings.topics.commands], settings.topics.ledger)
         await inputs.start()
         try:

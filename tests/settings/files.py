@@ -18,6 +18,16 @@ refunds = "synchronous"
 private_key_file = "{folder}/private.pem"
 alipay_public_key_files = ["{folder}/alipay.pem"]
 """
+MAINLAND = """
+[kafka]
+bootstrap_servers = "127.0.0.1:9092"
+
+[channels.cn]
+type = "mainland"
+app_id = "2021000000000001"
+private_key_file = "{folder}/private.pem"
+alipay_public_key_files = ["{folder}/alipay.pem"]
+"""
 PRIVATE, PUBLIC = new_key_pair()
 ALIPAY_PRIVATE, ALIPAY_PUBLIC = new_key_pair()
 

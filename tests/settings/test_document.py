@@ -11,7 +11,7 @@ def test_the_document_is_made_from_the_models() -> None:
 
 
 def test_every_limit_of_the_stream_has_a_meaning() -> None:
-    assert set(STREAM) == set(TABLES["stream"].__pydantic_fields__)
+    assert set(STREAM) == set(TABLES["`[stream]`"].__pydantic_fields__)
 
 
 def test_every_setting_has_a_meaning_or_choices() -> None:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from tests.settings.files import MINIMAL, problems, written
 from worker.refunds.backoff import Backoff
 from worker.refunds.policy import Terms
-from worker.settings import Problem, SettingsWrong, load, parse
+from worker.settings import GlobalSettings, Problem, SettingsWrong, load, parse
 from worker.settings.load import FILE_SIZE_MAX, LINE_SIZE_MAX
 from worker.stream.limits import Limits
 
@@ -46,8 +46,9 @@ def test_a_variable_wins_over_the_file_with_the_type_of_its_setting(tmp_path: Pa
     settings = load(written(tmp_path, "\n[stream]\nopen_max = 5\n"), environ)
     assert (settings.stream.open_max, settings.stream.lease_s) == (7, 2.5)
     assert settings.kafka.group_id == "4711"
-    assert settings.channels["local"].key_version == 3
-    assert settings.channels["local"].currencies == ("USD",)
+    channel = settings.channels["local"]
+    assert isinstance(channel, GlobalSettings)
+    assert (channel.key_version, channel.currencies) == (3, ("USD",))
     assert settings.source == "/test"
 
 

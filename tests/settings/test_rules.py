@@ -76,4 +76,4 @@ def test_short_quiet_times_are_allowed_where_no_money_is(
 
 
 def test_a_payments_spacing_may_be_nothing(tmp_path: Path) -> None:
-    assert problems(written(tmp_path), {"WORKER_STREAM__PAYMENT_SPACING_S": "0"}) == ()
+    assert problems(written(tmp_path), {"WORKER_CHANNELS__LOCAL__PAYMENT_SPACING_S": "0"}) == ()

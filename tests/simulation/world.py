@@ -48,7 +48,7 @@ from worker.kafka.source import KafkaSource
 from worker.messages.command import CommandLimits
 from worker.refunds.money import Money
 from worker.stream.engine import Engine
-from worker.stream.scope import Scope, Topics
+from worker.stream.scope import Readable, Scope, Topics
 
 UNDER_FIRE_S: Final = 36.0
 SILENCE_MAX_S: Final = 600.0
@@ -170,7 +170,7 @@ class World:
             limits=self.limits,
             gateways={"global": gateway},
             accounts={"global": f"{CLIENT} {ENVIRONMENT}"},
-            reading="simulated",
+            readable=Readable(CommandLimits(self.limits.command_size_max, {"global": None}), "simulated"),
             clock=clock,
             meter=RecordingMeter(),
         )

@@ -9,6 +9,7 @@ import orjson
 from tests.stream.fake_gateway import SUCCEEDED, FakeGateway
 from tests.stream.recording_meter import RecordingMeter
 from tests.virtual_time import EPOCH
+from worker.messages.command import CommandLimits
 from worker.messages.ledger import HEAD_KEY, BadEntry, read_entry
 from worker.refunds.attempt import Attempt
 from worker.refunds.entry import Entry, FinalEntry, Head, OpaqueEntry, OpenEntry, Reading
@@ -21,7 +22,7 @@ from worker.stream.partition import Partition
 from worker.stream.ports import Batch, Clock, Headers, Outgoing, Record
 from worker.stream.refund import Refund
 from worker.stream.routing import home
-from worker.stream.scope import Scope, Topics
+from worker.stream.scope import Readable, Scope, Topics
 from worker.stream.takeover import takeover
 
 COMMANDS: Final = "refund.commands"
@@ -90,7 +91,9 @@ def scope(
         limits=Limits(**(limits or {})),
         gateways=of,
         accounts={name: f"{gateway.account} {gateway.environment}" for name, gateway in of.items()},
-        reading=READING,
+        readable=Readable(
+            CommandLimits(Limits(**(limits or {})).command_size_max, dict.fromkeys(of)), READING
+        ),
         clock=clock or HandClock(),
         meter=RecordingMeter(),
     )

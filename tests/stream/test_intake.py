@@ -10,10 +10,13 @@ from worker.refunds.entry import FinalEntry, Origin
 from worker.stream.intake import Disposition, Intake, Known, New, Refused, Repeat, Stray
 from worker.stream.ports import Headers, Record
 from worker.stream.routing import HOP_HEADER
+from worker.stream.scope import Readable
 
 AGE_MAX_S = 1_000.0
 SIZE_MAX = 100_000
-INTAKE = Intake(0, 4, "refundRequestId", AGE_MAX_S, SIZE_MAX, CommandLimits(65_536, {"global": None}))
+INTAKE = Intake(
+    0, 4, "refundRequestId", AGE_MAX_S, SIZE_MAX, Readable(CommandLimits(65_536, {"global": None}), "any")
+)
 AT_HOME = next(iter(ids_at(0, 4)))
 ASTRAY = next(iter(ids_at(3, 4)))
 
@@ -103,7 +106,7 @@ def test_the_home_is_found_by_the_decoded_id_and_not_by_the_records_key() -> Non
 
 
 def test_routing_by_payment_looks_at_the_payment() -> None:
-    by_payment = Intake(0, 4, "payment", AGE_MAX_S, SIZE_MAX, INTAKE.limits)
+    by_payment = Intake(0, 4, "payment", AGE_MAX_S, SIZE_MAX, INTAKE.readable)
     here, there = (next(iter(ids_at(number, 4, "pay"))) for number in (0, 2))
     assert isinstance(judged(record(0, value(ASTRAY, paymentId=here)), intake=by_payment), New)
     assert judged(record(0, value(AT_HOME, paymentId=there)), intake=by_payment) == Stray(2)
@@ -132,6 +135,6 @@ def test_unreadable_is_found_before_astray_before_known_before_too_old() -> None
 
 def test_every_refund_of_a_partition_finds_its_home() -> None:
     for number in range(4):
-        intake = Intake(number, 4, "refundRequestId", AGE_MAX_S, SIZE_MAX, INTAKE.limits)
+        intake = Intake(number, 4, "refundRequestId", AGE_MAX_S, SIZE_MAX, INTAKE.readable)
         for refund_request_id in islice(ids_at(number, 4), 20):
             assert isinstance(judged(record(0, value(refund_request_id)), intake=intake), New)

@@ -15,7 +15,7 @@ from typing import Final, Self, assert_never
 import aiohttp
 from yarl import URL
 
-from worker.alipay.channel import Channel
+from worker.alipay.channel import Calls, Channel
 from worker.alipay.guarded_body import GuardedBody
 from worker.alipay.interface import ANSWER_SIZE_MAX, Answer, Interface, Request
 from worker.alipay.pace import Pace
@@ -107,6 +107,17 @@ class ChannelGateway:
         """Calls a second the channel is held to at present; None: not limited."""
         return self._pace.rate
 
+    def replace(self, channel: Channel) -> None:
+        """Use `channel`'s keys, tokens, terms and limits from the next call on.
+
+        Calls under way end with those they began with, and what throttling has taught about the rate is kept.
+        It must be the same account over the same connections, which only another gateway can change; else ValueError.
+        """
+        if _fixed(channel) != _fixed(self._channel):
+            raise ValueError(f"channel {channel.name!r} is another account, or is reached in another way")
+        self._channel = channel
+        self._pace.adopt(channel.calls.pace)
+
     def pin(self, command: Command) -> Pin:
         """What every attempt of this refund must carry unchanged."""
         interface = self._channel.interface
@@ -126,9 +137,10 @@ class ChannelGateway:
         if not await self._pace.turn():
             # No attempt of this refund's was made: a throttled channel's backlog must not use up its budgets.
             return NotStarted()
-        began, interface = loop.time(), self._channel.interface
+        began, channel = loop.time(), self._channel  # a replacement concerns the next call
+        interface = channel.interface
         request = await loop.run_in_executor(self._threads, interface.request, attempt, body, self._now())
-        result = await self._post(interface, request, may_start)
+        result = await self._post(channel, request, may_start)
         match result:
             case NotStarted():
                 return result
@@ -146,11 +158,11 @@ class ChannelGateway:
         return reply
 
     async def _post(
-        self, interface: Interface, request: Request, may_start: Callable[[], bool]
+        self, channel: Channel, request: Request, may_start: Callable[[], bool]
     ) -> Answer | _Broken | NotStarted:
         if self._session is None:
             raise RuntimeError("the gateway is not open; use it in `async with`")
-        calls = self._channel.calls
+        interface, calls = channel.interface, channel.calls
         deadline = asyncio.timeout(calls.connect_s)
         guarded = GuardedBody(request.body, request.content_type, may_start, deadline, calls.deadline_s)
         try:
@@ -171,17 +183,24 @@ class ChannelGateway:
         except _TRANSPORT_ERRORS as error:
             if guarded.refused:
                 return NotStarted()
-            return self._broken(error, guarded)
+            return _broken(error, guarded, calls)
 
-    def _broken(self, error: Exception, guarded: GuardedBody) -> _Broken:
-        calls = self._channel.calls
-        if not guarded.written:
-            phase, limit = Phase.CONNECT, f"no connection within {calls.connect_s:g} s"
-        else:
-            phase = Phase.READ if guarded.handed_over else Phase.WRITE
-            limit = f"no answer within {calls.deadline_s:g} s"
-        told = guarded.problem or (limit if isinstance(error, TimeoutError) else _text(error))
-        return _Broken(phase, told[:REASON_MAX])
+
+def _fixed(channel: Channel) -> tuple[object, ...]:
+    """What a gateway cannot change while it is open."""
+    interface, calls = channel.interface, channel.calls
+    connections = (calls.base_url, calls.ca_file, calls.connections_max, calls.keep_alive_s)
+    return channel.name, type(interface), interface.account, interface.environment, *connections
+
+
+def _broken(error: Exception, guarded: GuardedBody, calls: Calls) -> _Broken:
+    if not guarded.written:
+        phase, limit = Phase.CONNECT, f"no connection within {calls.connect_s:g} s"
+    else:
+        phase = Phase.READ if guarded.handed_over else Phase.WRITE
+        limit = f"no answer within {calls.deadline_s:g} s"
+    told = guarded.problem or (limit if isinstance(error, TimeoutError) else _text(error))
+    return _Broken(phase, told[:REASON_MAX])
 
 
 def _text(error: Exception) -> str:

@@ -56,6 +56,10 @@ class Pace:
         """Calls a second; None: not limited."""
         return self._rate
 
+    def adopt(self, settings: PaceSettings) -> None:
+        """Go on by other settings; the rate stays what throttling made it."""
+        self._settings = settings
+
     async def turn(self) -> bool:
         """Wait for a turn. False if it would take, or did take, longer than `wait_max_s`."""
         self._grow()

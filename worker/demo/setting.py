@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from worker.demo.workload import CHANNEL
-from worker.settings import ChannelSettings, KafkaSettings, Settings, load
+from worker.settings import GlobalSettings, KafkaSettings, Settings, load
 from worker.stream.limits import Limits
 
 CLIENT_ID: Final = "DEMO_5X00000000000001"
@@ -24,12 +24,12 @@ TIMES: Final[Mapping[str, Mapping[str, float]]] = {
         "commit_deadline_s": 4.0,
         "lease_margin_s": 1.0,
         "suspect_hold_s": 3.0,
-        # The only one that is longer: it lets the simulator notice that a call it never answered was given up.
-        "payment_spacing_s": 0.05,
     },
     "channel": {
         "connect_s": 2.0,
         "deadline_s": 2.0,
+        # The only one that is longer: it lets the simulator notice that a call it never answered was given up.
+        "payment_spacing_s": 0.05,
         "submit_for_s": 20.0,
         "quiet_s": 4.0,
         "absences_apart_s": 0.5,
@@ -56,7 +56,7 @@ def changed() -> Iterator[Changed]:
     defaults: dict[str, dict[str, Any]] = {
         "kafka": {name: field.default for name, field in KafkaSettings.model_fields.items()},
         "stream": {field.name: field.default for field in fields(Limits)},
-        "channel": {name: field.default for name, field in ChannelSettings.model_fields.items()},
+        "channel": {name: field.default for name, field in GlobalSettings.model_fields.items()},
     }
     for section, times in TIMES.items():
         for name, value in times.items():

@@ -88,6 +88,12 @@ METRICS: Final = (
         ("channel",),
     ),
     Metric("channel_halted", Kind.GAUGE, "1 while Alipay refuses the channel's credential", ("channel",)),
+    Metric(
+        "halted_merchants",
+        Kind.GAUGE,
+        "Merchants whose refunds wait because Alipay refuses their token or their contract",
+        ("channel",),
+    ),
     Metric("transactions_total", Kind.COUNTER, "Kafka transactions committed"),
     Metric("transaction_records_total", Kind.COUNTER, "Records written in them"),
     Metric(
@@ -108,6 +114,11 @@ METRICS: Final = (
         ("partition", "state"),
     ),
     Metric("consumer_lag_records", Kind.GAUGE, "Commands not yet released by a commit", ("partition",)),
+    Metric(
+        "settings_reload_failures_total",
+        Kind.COUNTER,
+        "Changed settings or keys that could not be used; the old ones stay in force",
+    ),
     Metric("heartbeat_age_seconds", Kind.GAUGE, "Since the group coordinator last answered"),
     Metric("event_loop_lag_seconds", Kind.HISTOGRAM, "How late timers run", buckets=LAG_BUCKETS_S),
     Metric("build_info", Kind.GAUGE, "Always 1; the labels say what runs", ("version", "python")),

@@ -76,6 +76,7 @@ class Metrics:
         self._states = Children(self._gauge("partition_state"))
         self._lags = Children(self._gauge("consumer_lag_records"))
         self._halted = Children(self._gauge("channel_halted"))
+        self._merchants = Children(self._gauge("halted_merchants"))
         self._final = self._histogram("time_to_final_seconds")
         self._attempts = self._histogram("attempts")
         self._transactions = self._counter("transactions_total")
@@ -84,6 +85,7 @@ class Metrics:
         self._fences = self._counter("fences_total")
         self._in_doubt = self._counter("in_doubt_commits_total")
         self._openings = self._histogram("opening_duration_seconds")
+        self._reload_failures = self._counter("settings_reload_failures_total")
         self._loop_lag = self._histogram("event_loop_lag_seconds")
         self._state_of: dict[int, str] = {}
         self._oldest: dict[int, float] = {}
@@ -121,6 +123,9 @@ class Metrics:
 
     def halted(self, channel: str, halted: bool) -> None:  # noqa: FBT001 - as the Meter has it
         self._halted[channel,].set(halted)
+
+    def merchants_halted(self, channel: str, count: int) -> None:
+        self._merchants[channel,].set(count)
 
     def transaction(self, seconds: float, records: int) -> None:
         self._transactions.inc()
@@ -163,6 +168,10 @@ class Metrics:
         """Records between the partition's committed offset and its end."""
         self._lags[str(partition),].set(records)
 
+    def reload_failed(self) -> None:
+        """New settings could not be used; the old ones stay in force."""
+        self._reload_failures.inc()
+
     def loop_lag(self, seconds: float) -> None:
         self._loop_lag.observe(seconds)
 
@@ -201,6 +210,7 @@ class Metrics:
             self._open[state,].set(0)
         for channel in channels:
             self._halted[channel,].set(0)
+            self._merchants[channel,].set(0)
             for phase in Phase:
                 self._errors[channel, phase]
 

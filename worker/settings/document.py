@@ -1,28 +1,35 @@
 """docs/settings.md, made from the models: `python -m worker.settings.document > docs/settings.md`."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from worker.settings.channel_numbers import ChannelNumbers
+from worker.settings.channels import GlobalMerchant, GlobalSettings, MainlandMerchant, MainlandSettings
 from worker.settings.model import (
-    ChannelSettings,
     HttpSettings,
     KafkaSettings,
     LogSettings,
+    ShapeSettings,
     StreamSettings,
     TopicSettings,
 )
 
 TABLES: Final[Mapping[str, Any]] = {
-    "kafka": KafkaSettings,
-    "topics": TopicSettings,
-    "channels.<name>": ChannelSettings,
-    "stream": StreamSettings,
-    "http": HttpSettings,
-    "log": LogSettings,
+    "`[kafka]`": KafkaSettings,
+    "`[topics]`": TopicSettings,
+    '`[channels.<name>]` with `type = "global"`': GlobalSettings,
+    '`[channels.<name>.merchants.<merchant>]` with `type = "global"`': GlobalMerchant,
+    '`[channels.<name>]` with `type = "mainland"`': MainlandSettings,
+    '`[channels.<name>.merchants.<merchant>]` with `type = "mainland"`': MainlandMerchant,
+    "`[channels.<name>]` with every type, where nothing else is said above": ChannelNumbers,
+    "`[shapes]`": ShapeSettings,
+    "`[stream]`": StreamSettings,
+    "`[http]`": HttpSettings,
+    "`[log]`": LogSettings,
 }
 
 STREAM: Final[Mapping[str, str]] = {
@@ -44,9 +51,9 @@ STREAM: Final[Mapping[str, str]] = {
     "fences_per_minute_max": "fences of one partition, after which the worker leaves the group and joins it anew",
     "openings_at_once_max": "openings at the same time",
     "delayed_after_s": "a refund not final by then is announced as delayed",
-    "payment_spacing_s": "the least time between two calls about one payment",
     "probe_after_s": "the first probe of a halted credential",
     "probe_interval_max_s": "the longest time between probes",
+    "merchants_max": "merchants per channel that are remembered after their halt has ended",
     "suspect_run_max": "suspect declines in a row that halt a credential",
     "suspect_window": "how many of a channel's last successes and suspect declines are counted",
     "suspect_answers_min": "how few of them are too few to halt the channel",
@@ -78,22 +85,42 @@ underscores, as `WORKER_KAFKA__GROUP_ID` or `WORKER_CHANNELS__GLOBAL__DEADLINE_S
 names start at the folder the worker is started in. Times are seconds.
 
 `source` (default `/alipay-refund-worker`) is the `ce_source` of our events.
+
+## Changes while the worker runs
+
+The worker looks at this file, and at every file it names, each `reload_s` (default 10; 0: never) and at every SIGHUP.
+Channels' keys, key versions, certificates, tokens, terms, pace and deadlines then apply from the next call on; a call
+under way ends with what it began with, and what throttling has taught about a channel's rate is kept. Files that are
+wrong change nothing: the log says what is wrong, `refund_worker_settings_reload_failures_total` counts. All other
+changes are named in the log with "restart needed"; so is a `deadline_s` longer than the longest at the start, and a
+channel whose account, interface, environment or `base_url` changes keeps all it had until then.
 """
 
 
 def markdown() -> str:
     """The document."""
-    return HEAD + "".join(f"\n## `[{name}]`\n\n" + "".join(_table(model)) for name, model in TABLES.items())
+    return HEAD + "".join(f"\n## {name}\n\n" + "".join(_table(model)) for name, model in TABLES.items())
 
 
 def _table(model: Any) -> Iterator[str]:
     yield "| setting | default | meaning |\n|---|---|---|\n"
     fields: Mapping[str, FieldInfo] = model.__pydantic_fields__
-    for name, field in fields.items():
+    for name in _shown(model, fields):
+        field = fields[name]
         meaning = field.description or STREAM.get(name, "")
         choices = _choices(field)
         text = f"{choices}: {meaning}" if choices and meaning else choices or meaning
         yield f"| `{name}` | {_default(field)} | {text} |\n"
+
+
+def _shown(model: Any, names: Iterable[str]) -> list[str]:
+    """Of a type of channel: what is its own, then the numbers in which it differs from all others."""
+    if not issubclass(model, ChannelNumbers):
+        return list(names)
+    own = [name for name in names if name in vars(model)["__annotations__"]]
+    return (
+        own if model is ChannelNumbers else sorted(own, key=lambda name: name in ChannelNumbers.model_fields)
+    )
 
 
 def _choices(field: FieldInfo) -> str:
@@ -103,6 +130,8 @@ def _choices(field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
+    if field.default_factory is dict:
+        return ""
     if field.default_factory is not None:
         return "see there"
     if field.default is PydanticUndefined:

@@ -14,14 +14,20 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 from typing_extensions import override
 
+from worker.settings.channel_numbers import ChannelNumbers
+from worker.settings.channels import GlobalSettings, MainlandSettings
+from worker.settings.finding import Finding
 from worker.settings.model import Settings
 from worker.settings.problem import Problem, SettingsWrong
-from worker.settings.rules import Finding, broken, missing_files
+from worker.settings.rules import broken, missing_files
 
 ENVIRONMENT_PREFIX: Final = "WORKER_"
 FILE_VARIABLE: Final = "WORKER_CONFIG"
 FILE_DEFAULT: Final = Path("worker.toml")
 KAFKA_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
+VALUES: Final = ("source", "reload_s")
+"""The settings that are no tables."""
+
 FOLLOWING: Final = frozenset({"default_factory_not_called"})
 """Errors that only follow from another one, which is reported too."""
 
@@ -29,6 +35,12 @@ FOLLOWING: Final = frozenset({"default_factory_not_called"})
 FILE_SIZE_MAX: Final = 65_536
 LINE_SIZE_MAX: Final = 4_096
 SHOWN_MAX: Final = 100
+
+CHANNEL_TYPES: Final[Mapping[str, type[ChannelNumbers]]] = {
+    "global": GlobalSettings,
+    "mainland": MainlandSettings,
+}
+UNION_TAGS: Final = frozenset({"union_tag_not_found", "union_tag_invalid"})
 
 Values = dict[str, Any]
 
@@ -53,6 +65,25 @@ def parse(path: Path | None, environ: Mapping[str, str]) -> Settings:
     settings = _validated(sources)
     _refuse(sources, broken(settings))
     return settings
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where `load` finds the settings, to be read again later."""
+
+    path: Path | None
+    environ: Mapping[str, str]
+
+    def load(self) -> Settings:
+        """As `load`."""
+        return load(self.path, self.environ)
+
+    def content(self) -> bytes:
+        """What is in the file now, b"" if it cannot be read."""
+        try:
+            return _file(self.path, self.environ).read_bytes()
+        except (OSError, ValueError):
+            return b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +123,7 @@ class _Environment(EnvSettingsSource):
 
 
 def _read(path: Path | None, environ: Mapping[str, str]) -> _Sources:
-    file = path or Path(environ.get(FILE_VARIABLE) or FILE_DEFAULT)
+    file = _file(path, environ)
     named = path is not None or bool(environ.get(FILE_VARIABLE))
     in_file = _in_file(file, must_exist=named)
     in_environment = _environment(environ)
@@ -103,6 +134,10 @@ def _read(path: Path | None, environ: Mapping[str, str]) -> _Sources:
     if short:
         in_environment = _over(in_environment, {"kafka": {"bootstrap_servers": environ[KAFKA_VARIABLE]}})
     return _Sources(file, in_file, in_environment, kafka_variable=short)
+
+
+def _file(path: Path | None, environ: Mapping[str, str]) -> Path:
+    return path or Path(environ.get(FILE_VARIABLE) or FILE_DEFAULT)
 
 
 def _in_file(file: Path, *, must_exist: bool) -> Values:
@@ -150,7 +185,7 @@ def _ours(name: str) -> bool:
 
 def _variable(name: str, value: str) -> Iterator[Problem]:
     table, _, setting = name[len(ENVIRONMENT_PREFIX) :].lower().partition("__")
-    if table not in Settings.model_fields or (setting and table == "source"):
+    if table not in Settings.model_fields or (setting and table in VALUES):
         known = ", ".join(field.upper() for field in Settings.model_fields)
         yield Problem(name, f"no such setting; expected {ENVIRONMENT_PREFIX} and one of {known}")
         return
@@ -197,8 +232,8 @@ def _refuse(sources: _Sources, *found: Iterable[Finding]) -> None:
 
 
 def _problem(details: ErrorDetails, sources: _Sources) -> Problem:
-    path = [str(part) for part in details["loc"] if part != "[key]"]
-    fields = _fields(path[:-1])
+    path = _path(details)
+    fields = _fields(path[:-1], sources.merged())
     field = fields.get(path[-1])
     expected = f"; expected {field.description}" if field is not None and field.description else ""
     example = next(iter((field.examples if field is not None else None) or ()), None)
@@ -206,12 +241,26 @@ def _problem(details: ErrorDetails, sources: _Sources) -> Problem:
     return Problem(sources.place(path), f"{_what(details, fields)}{expected}{hint}")
 
 
+def _path(details: ErrorDetails) -> list[str]:
+    """The setting's. Inside a channel, pydantic puts the channel's type between its name and its settings."""
+    path = [str(part) for part in details["loc"] if part != "[key]"]
+    if details["type"] in UNION_TAGS:
+        return [*path, "type"]
+    if path[0] == "channels" and len(path) > 3:
+        del path[2]
+    return path
+
+
 def _what(details: ErrorDetails, known: Iterable[str]) -> str:
     found = details.get("input")
     shown = _shortened(repr(found)) if isinstance(found, str | int | float) else f"a {type(found).__name__}"
     match details["type"]:
-        case "missing":
+        case "missing" | "union_tag_not_found":
             return "missing"
+        case "union_tag_invalid":
+            ctx = details.get("ctx", {})
+            tag = _shortened(repr(ctx.get("tag")))
+            return f"{tag} is wrong: expected one of {ctx.get('expected_tags')}"
         case "extra_forbidden" | "unexpected_keyword_argument":
             near = difflib.get_close_matches(str(details["loc"][-1]), list(known), n=1)
             return f"no such setting; {f'did you mean {near[0]}?' if near else 'remove it'}"
@@ -222,18 +271,26 @@ def _what(details: ErrorDetails, known: Iterable[str]) -> str:
             return f"{shown} is wrong: {details['msg'][:1].lower()}{details['msg'][1:]}"
 
 
-def _fields(table: Sequence[str]) -> Mapping[str, FieldInfo]:
-    """The settings of the table at this path."""
+def _fields(table: Sequence[str], values: Values) -> Mapping[str, FieldInfo]:
+    """The settings of the table at this path; `values` say which type a channel is of."""
     annotation: Any = Settings
-    for part in table:
+    for depth, part in enumerate(table, start=1):
         known = getattr(annotation, "__pydantic_fields__", {})
         # Below a table of tables, such as [channels.<name>], any name leads to the same type.
         annotation = known[part].annotation if part in known else (*get_args(annotation), None)[-2]
+        if depth == 2 and table[0] == "channels":
+            annotation = CHANNEL_TYPES.get(_type_of(values, part), GlobalSettings)
     return cast("Mapping[str, FieldInfo]", getattr(annotation, "__pydantic_fields__", {}))
 
 
-def _over(below: Values, above: Values, levels: int = 3) -> Values:
-    """`above` laid over `below`, table by table; no setting is deeper than channels.<name>.<setting>."""
+def _type_of(values: Values, channel: str) -> str:
+    table = values.get("channels")
+    settings = table.get(channel) if isinstance(table, dict) else None
+    return str(settings.get("type")) if isinstance(settings, dict) else ""
+
+
+def _over(below: Values, above: Values, levels: int = 5) -> Values:
+    """`above` laid over `below`, table by table; none is deeper than channels.<name>.merchants.<name>.<setting>."""
     merged = dict(below)
     for name, value in above.items():
         old = merged.get(name)

@@ -4,44 +4,23 @@ A description completes the sentence "expected …", which is printed when a val
 """
 
 from dataclasses import fields
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
+from pydantic import ConfigDict, Field, field_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
-from worker.alipay.ams.signing import SANDBOX_CLIENT_PREFIX
-from worker.alipay.channel import Calls
-from worker.alipay.pace import PaceSettings
-from worker.refunds.backoff import Backoff
-from worker.refunds.policy import Terms
+from worker.settings.channels import ChannelName, ChannelSettings
+from worker.settings.section import Count, File, NotNegative, Positive, Section
 from worker.stream.limits import Limits
 
 DAY_S: Final = 86_400.0
-_TERMS: Final = Terms(asynchronous=True)  # the one place that knows a channel's default numbers
-_CALLS: Final[dict[str, Any]] = {field.name: field.default for field in fields(Calls)}
-_PACE: Final = PaceSettings()
 
-# Strict mode would want a Path object, which TOML does not have.
-File = Annotated[Path, Strict(strict=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
 Name = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", description="Kafka's characters: A-Z a-z 0-9 . _ -")
 ]
-ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=32)]
-Environment = Literal["sandbox", "production"]
-
-
-class Section(BaseModel):
-    """A table of the file: fixed once read, no unknown names, no silent conversions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class KafkaSettings(Section):
@@ -132,122 +111,10 @@ class StreamSettings(Limits):
         return value
 
 
-class ChannelSettings(Section):
-    """One account at Alipay. Its name is what commands call `channel`. Secrets are files, never values."""
+class ShapeSettings(Section):
+    """For commands in the small shapes, which do not name a channel."""
 
-    type: Literal["global"] = Field(description="the kind of interface", examples=["global"])
-    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(
-        description="the client id from Alipay's dashboard", examples=["5J5YHH2Z4W2K00001"]
-    )
-    base_url: Annotated[str, Field(pattern=r"^https?://[^/\s?#]+$")] = Field(
-        description="Alipay's host as a URL without a path", examples=["https://open-sea-global.alipay.com"]
-    )
-    refunds: Literal["synchronous", "asynchronous"] = Field(
-        description="whether this account's S on a refund means done (synchronous) or only accepted "
-        "(asynchronous); ask Alipay, and where in doubt say asynchronous",
-        examples=["asynchronous"],
-    )
-    private_key_file: File = Field(
-        description="a file with the merchant's private key", examples=["/etc/refund-worker/keys/private.pem"]
-    )
-    alipay_public_key_files: Annotated[tuple[File, ...], Strict(strict=False), Field(min_length=1)] = Field(
-        description="files with Alipay's public keys: one, two while Alipay changes it",
-        examples=[["/etc/refund-worker/keys/alipay.pem"]],
-    )
-    key_version: Count = Field(1, description="the version of the uploaded key, as the dashboard shows it")
-    environment: Environment = Field(
-        default_factory=lambda data: (
-            "sandbox" if data.get("client_id", "").startswith(SANDBOX_CLIENT_PREFIX) else "production"
-        ),
-        description="sandbox for a client id that starts with SANDBOX_, else production",
-    )
-    currencies: Annotated[tuple[str, ...], Strict(strict=False)] = Field(
-        (), description="the currencies this account refunds; empty: all that are known"
-    )
-    agent_token_file: File | None = Field(
-        None, description="a file with the agent-token of an acquirer or ISV"
-    )
-    ca_file: File | None = Field(
-        None, description="a CA (PEM) to trust instead of the system's, for a simulator"
-    )
-    connect_s: Positive = Field(_CALLS["connect_s"], description="the limit for getting a connection")
-    deadline_s: Positive = Field(
-        _CALLS["deadline_s"], description="the limit from the write to the whole answer"
-    )
-    connections_max: Count = Field(_CALLS["connections_max"], description="connections at once")
-    keep_alive_s: Positive = Field(_CALLS["keep_alive_s"], description="how long an idle connection is kept")
-    submit_for_s: Positive = Field(
-        _TERMS.submit_for_s, description="how long a refund call is repeated before asking"
-    )
-    absences_needed: Count = Field(
-        _TERMS.absences_needed, description='"not found" answers that prove absence'
-    )
-    absences_apart_s: Positive = Field(_TERMS.absences_apart_s, description="time between two that count")
-    quiet_s: NotNegative = Field(
-        _TERMS.quiet_s,
-        description='no "not found" counts so soon after a refund call; at least deadline_s + 60',
-    )
-    provider_id_window_s: Positive = Field(
-        _TERMS.provider_id_window_s, description="how long Alipay is trusted to remember an id"
-    )
-    attempts_max: Count = Field(_TERMS.attempts_max, description="calls before a person must look")
-    age_max_s: Positive = Field(
-        _TERMS.age_max_s, description="time before a person must look; halts do not count"
-    )
-    backoff_floor_s: NotNegative = Field(_TERMS.backoff.floor_s, description="the least time between calls")
-    backoff_base_s: Positive = Field(
-        _TERMS.backoff.base_s, description="the first random part, doubled each time"
-    )
-    backoff_cap_s: Positive = Field(
-        _TERMS.backoff.cap_s, description="the most that the random part grows to"
-    )
-
-    pace_rate_min: Positive = Field(
-        _PACE.rate_min, description="calls a second that throttling leaves at least"
-    )
-    pace_step: Positive = Field(
-        _PACE.step, description="calls a second won back for each second without throttling"
-    )
-    pace_cut_pause_s: Positive = Field(
-        _PACE.cut_pause_s, description="throttled answers so close count as one"
-    )
-    pace_calm_s: Positive = Field(
-        _PACE.calm_s, description="time without throttling before the limit is lifted"
-    )
-    pace_wait_max_s: Positive = Field(_PACE.wait_max_s, description="the longest wait for a turn")
-    ramp_rate: Positive = Field(_CALLS["ramp_rate"], description="calls a second to begin with after a halt")
-
-    @field_validator("base_url")
-    @classmethod
-    def _has_a_host(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            if parts.hostname and parts.port != 0:
-                return value
-        except ValueError:  # a bracket too many, a port that is none
-            pass
-        raise PydanticCustomError("host", "no host, or no usable port, can be read from it")
-
-    @property
-    def terms(self) -> Terms:
-        return Terms(
-            asynchronous=self.refunds == "asynchronous",
-            backoff=Backoff(self.backoff_floor_s, self.backoff_base_s, self.backoff_cap_s),
-            submit_for_s=self.submit_for_s,
-            absences_needed=self.absences_needed,
-            absences_apart_s=self.absences_apart_s,
-            quiet_s=self.quiet_s,
-            provider_id_window_s=self.provider_id_window_s,
-            attempts_max=self.attempts_max,
-            age_max_s=self.age_max_s,
-            deadline_s=self.deadline_s,
-        )
-
-    @property
-    def loopback(self) -> bool:
-        """Whether the account lives on this machine: then it is a simulator, and no money can be lost."""
-        host = urlsplit(self.base_url).hostname or ""
-        return host in {"localhost", "::1"} or host.startswith("127.")
+    channel: str = Field("", description="the mainland channel of commands that name none; empty: they must")
 
 
 class HttpSettings(Section):
@@ -274,12 +141,16 @@ class Settings(BaseSettings):
     source: Annotated[str, Field(min_length=1)] = Field(
         "/alipay-refund-worker", description="the ce_source of our events, a URI reference"
     )
+    reload_s: NotNegative = Field(
+        10.0, description="how often the files are looked at for changes; 0: only on SIGHUP"
+    )
     kafka: KafkaSettings
     topics: TopicSettings = TopicSettings()
     stream: StreamSettings = StreamSettings()
-    channels: Annotated[dict[ChannelName, ChannelSettings], Field(min_length=1)] = Field(
-        description="at least one table [channels.<name>]; commands name the channel they want"
-    )
+    channels: Annotated[
+        dict[ChannelName, Annotated[ChannelSettings, Field(discriminator="type")]], Field(min_length=1)
+    ] = Field(description="at least one table [channels.<name>]; commands name the channel they want")
+    shapes: ShapeSettings = ShapeSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 

@@ -7,36 +7,27 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from worker.alipay.ams.signing import SANDBOX_CLIENT_PREFIX
-from worker.refunds.money import EXPONENTS
-from worker.settings.model import ChannelSettings, Settings
+from worker.settings import channel_rules
+from worker.settings.finding import Finding, Findings
+from worker.settings.model import Settings
 from worker.stream.limits import Limits
-
-CALL_TAIL_S: Final = 60.0
-"""How long after its deadline a refund call may still be on its way through the network to Alipay."""
 
 RETENTION_MARGIN_S: Final = 3_600.0
 RECORD_OVERHEAD_MAX: Final = 512
 """Bytes that a batch and its record add to key, value and headers, rounded up."""
 
 TOPIC_FIELDS: Final = ("commands", "results", "ledger", "dead_letters", "signals", "control")
-MAY_BE_ZERO: Final = frozenset({"payment_spacing_s", "poll_wait_s"})
+MAY_BE_ZERO: Final = frozenset({"poll_wait_s"})
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`path`: the setting's; `text`: what is wrong; what was expected; what to do."""
-
-    path: str
-    text: str
-
-
-Findings = Iterator[Finding]
 
 CURES: Final = {
     "private_key_file": "make one with: python -m worker keys new",
     "alipay_public_key_files": "save Alipay's public key from the dashboard there",
+    "app_cert_file": "save the app's certificate from Alipay's open platform there",
+    "alipay_cert_files": "save Alipay's certificate from its open platform there",
+    "alipay_root_cert_file": "save Alipay's root certificates from its open platform there",
     "agent_token_file": "save the token that Alipay issued there",
+    "app_auth_token_file": "save the token that the merchant's authorisation gave there",
     "sasl_password_file": "save the Kafka user's password there",
 }
 
@@ -47,13 +38,12 @@ def broken(settings: Settings) -> Findings:
     yield from _timing(settings)
     yield from _topics(settings)
     yield from _stream(settings)
-    for name, channel in settings.channels.items():
-        yield from _channel(f"channels.{name}", channel, settings)
+    yield from channel_rules.broken(settings)
 
 
 def missing_files(settings: Settings) -> Findings:
     """Every named file that is not there or cannot be read."""
-    for path, file in _files(settings, ""):
+    for path, file in files(settings):
         cure = CURES.get(path.rsplit(".", 1)[-1], "correct the path, or put the file there")
         try:
             if not file.exists():
@@ -67,7 +57,8 @@ def missing_files(settings: Settings) -> Findings:
             yield Finding(path, f"{str(file)!r} cannot be read: {error.strerror}; {cure}")
 
 
-def _files(section: BaseModel, path: str) -> Iterator[tuple[str, Path]]:
+def files(section: BaseModel, path: str = "") -> Iterator[tuple[str, Path]]:
+    """Every file that is named, with the setting that names it."""
     for name, value in section:
         here = f"{path}{name}"
         match value:
@@ -77,9 +68,9 @@ def _files(section: BaseModel, path: str) -> Iterator[tuple[str, Path]]:
                 yield from ((here, item) for item in value if isinstance(item, Path))
             case dict():
                 for key, item in value.items():
-                    yield from _files(item, f"{here}.{key}.")
+                    yield from files(item, f"{here}.{key}.")
             case BaseModel():
-                yield from _files(value, f"{here}.")
+                yield from files(value, f"{here}.")
             case _:
                 pass
 
@@ -224,44 +215,3 @@ def _stream(settings: Settings) -> Findings:
             "a command could come again after its refund was forgotten; expected more than "
             "stream.command_age_max_s",
         )
-
-
-def _channel(path: str, channel: ChannelSettings, settings: Settings) -> Findings:
-    if channel.client_id.startswith(SANDBOX_CLIENT_PREFIX) != (channel.environment == "sandbox"):
-        yield Finding(
-            f"{path}.environment",
-            f"{channel.environment!r} does not go with client_id {channel.client_id!r}; sandbox ids start "
-            f"with {SANDBOX_CLIENT_PREFIX}, others are production; correct the one that is wrong",
-        )
-    harmless = channel.loopback or channel.environment == "sandbox"
-    if channel.base_url.startswith("http:") and not channel.loopback:
-        yield Finding(f"{path}.base_url", f"{channel.base_url!r} is not encrypted; expected https://")
-    if channel.quiet_s < channel.deadline_s + CALL_TAIL_S and not harmless:
-        yield Finding(
-            f"{path}.quiet_s",
-            f"{channel.quiet_s:g} s is too short; expected at least deadline_s + {CALL_TAIL_S:.0f} s = "
-            f"{channel.deadline_s + CALL_TAIL_S:g} s, because a refund call may still be on its way",
-        )
-    if channel.connect_s > channel.deadline_s:
-        yield Finding(
-            f"{path}.connect_s", f"{channel.connect_s:g} s; expected at most deadline_s, the whole call's"
-        )
-    if channel.connections_max < settings.stream.in_flight_max:
-        yield Finding(
-            f"{path}.connections_max",
-            f"{channel.connections_max} connections for up to {settings.stream.in_flight_max} calls at once would have "
-            "calls fail waiting for one; expected at least stream.in_flight_max",
-        )
-    kafka = settings.kafka
-    room_s = kafka.session_timeout_s - settings.stream.lease_margin_s - kafka.heartbeat_interval_s
-    if channel.deadline_s >= room_s:
-        yield Finding(
-            f"{path}.deadline_s",
-            f"{channel.deadline_s:g} s is too long for a call ever to start: it must end before a lost "
-            f"partition gets a new owner; expected less than {room_s:g} s = kafka.session_timeout_s - "
-            "stream.lease_margin_s - kafka.heartbeat_interval_s",
-        )
-    for currency in channel.currencies:
-        if currency not in EXPONENTS:
-            known = ", ".join(sorted(EXPONENTS))
-            yield Finding(f"{path}.currencies", f"{currency!r} is not known; expected some of {known}")

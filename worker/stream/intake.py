@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.messages.command import CommandLimits, read_command
+from worker.messages.command import read_command
 from worker.messages.invalid import Invalid, Problem
 from worker.refunds.command import Command
 from worker.refunds.entry import FinalEntry, Origin
 from worker.stream import writing
 from worker.stream.ports import Record
 from worker.stream.routing import HOP_HEADER, home, routing_value
+from worker.stream.scope import Readable
 
 
 class Disposition(StrEnum):
@@ -76,7 +77,7 @@ class Intake:
     routing_key: str
     age_max_s: float
     record_size_max: int
-    limits: CommandLimits
+    readable: Readable
 
     def judge(
         self, record: Record, known: Callable[[str], Known | None], now: float, *, possibly_sent: bool = False
@@ -86,7 +87,7 @@ class Intake:
         `possibly_sent`: a predecessor may have called for this record, so its refund has to be asked about at any age.
         """
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp_ms)
-        command = read_command(record.value, record.headers, origin, self.limits)
+        command = read_command(record.value, record.headers, origin, self.readable.limits)
         if isinstance(command, Invalid):
             return Refused(command, Disposition.INVALID)
         at_home = home(routing_value(command, self.routing_key), self.partitions)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, assert_never
 
-from worker.messages.command import CommandLimits
 from worker.messages.events import (
     SUCCEEDED,
     Event,
@@ -70,14 +69,13 @@ class Partition:
         self._finals = finals
         self._opaque: set[str] = set()
         self._brake = Brake(limits.brake_window, limits.brake_records_min, limits.brake_ratio)
-        channels = {name: scope.currencies.get(name) for name in scope.gateways}
         self._intake = Intake(
             number,
             head.partitions,
             scope.routing_key,
             limits.command_age_max_s,
             limits.record_size_max,
-            CommandLimits(limits.command_size_max, channels),
+            scope.readable,
         )
 
     # Opening: what the ledger said.

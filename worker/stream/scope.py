@@ -1,8 +1,9 @@
 """What all partitions of one worker share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from worker.messages.command import CommandLimits
 from worker.stream.limits import Limits
 from worker.stream.ports import Clock, Gateway, Meter
 
@@ -17,13 +18,20 @@ class Topics:
     dead_letters: str
 
 
+@dataclass(slots=True)
+class Readable:
+    """What decides whether a record can be read, and a fingerprint of all that. Settings may change it at any time."""
+
+    limits: CommandLimits
+    fingerprint: str
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """`source`: the `ce_source` of our events. `resend`: answer a duplicate with the stored outcome.
 
-    `accounts`: channel → "account environment". `reading`: a fingerprint of what decides whether a record can be read.
+    `accounts`: channel → "account environment".
     `heartbeat_max_s`: no call starts when the last good heartbeat is older: session time-out − HTTP deadline − margin.
-    `currencies`: per channel, those it refunds; None, or no entry: all that are known.
     """
 
     topics: Topics
@@ -35,7 +43,11 @@ class Scope:
     limits: Limits
     gateways: Mapping[str, Gateway]
     accounts: Mapping[str, str]
-    reading: str
+    readable: Readable
     clock: Clock
     meter: Meter
-    currencies: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+
+    @property
+    def reading(self) -> str:
+        """The fingerprint of what decides whether a record can be read, as it is now."""
+        return self.readable.fingerprint
