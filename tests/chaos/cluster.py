@@ -40,12 +40,12 @@ FORGETFUL: Final = LedgerSettings(
     auto_payment_value=PAYMENT_VALUE, check_state_first=True, used_up_code="RISK_REJECT"
 )
 STREAM: Final[Mapping[str, Any]] = {
-    "payment_spacing_s": 0.1,  # in which Alipay notices, through the link, that a call was given up
     "suspect_hold_s": 3.0,
     "in_flight_max": 40,  # Alipay, the links and the order systems share one process: more calls would only time out
     "fences_per_minute_max": 60,  # there are more faults a minute here than elsewhere in a month
 }
 CHANNEL: Final[Mapping[str, Any]] = {
+    "payment_spacing_s": 0.1,  # in which Alipay notices, through the link, that a call was given up
     "quiet_s": 4.0,  # calls that arrive late arrive before
     "pace_rate_min": 50.0,
     "pace_step": 50.0,

@@ -78,7 +78,7 @@ class FakeGateway:
             self.refused.append(attempt)
             return NotStarted()
         self.on_call(attempt)
-        payment = attempt.command.payment_id
+        payment = attempt.command.payment
         if self.in_flight[payment]:
             self.overlaps.append(payment)
         self.calls.append(Called(asyncio.get_running_loop().time(), attempt, body))

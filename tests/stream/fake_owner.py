@@ -12,7 +12,8 @@ from worker.refunds.entry import Pin, State
 from worker.refunds.policy import decide
 from worker.refunds.reply import Reply
 from worker.refunds.verdict import Verdict
-from worker.stream.dispatch import Call, Dispatcher
+from worker.stream.call import Call
+from worker.stream.dispatch import Dispatcher
 from worker.stream.ports import Clock
 from worker.stream.refund import Refund
 
@@ -84,10 +85,12 @@ class FakeOwner:
         """The refunds whose answers came home, in order."""
         return [refund_request_id for refund_request_id, _ in self.replies]
 
-    def call(self, refund_request_id: str, payment: str = "", channel: str = "") -> Call:
+    def call(self, refund_request_id: str, payment: str = "", channel: str = "", merchant: str = "") -> Call:
         """A due call; on a payment of its own unless one is given."""
         found = entry(refund_request_id)
-        command = replace(found.attempt.command, payment_id=payment or f"pay-of-{refund_request_id}")
+        command = replace(
+            found.attempt.command, payment_id=payment or f"pay-of-{refund_request_id}", merchant=merchant
+        )
         gateway = self.gateway
         pin = Pin(channel or gateway.name, gateway.account, gateway.environment, found.pin.body)
         made = replace(found, attempt=Attempt(command), pin=pin)

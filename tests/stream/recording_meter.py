@@ -15,6 +15,7 @@ class RecordingMeter:
         self.events: Counter[str] = Counter()
         self.parks: Counter[str] = Counter()
         self.halts: list[bool] = []
+        self.halted_merchants: list[int] = []
         self.fences = 0
         self.doubts = 0
         self.openings = 0
@@ -43,6 +44,9 @@ class RecordingMeter:
 
     def halted(self, channel: str, halted: bool) -> None:
         self.halts.append(halted)
+
+    def merchants_halted(self, channel: str, count: int) -> None:
+        self.halted_merchants.append(count)
 
     def transaction(self, seconds: float, records: int) -> None:
         self.transactions += 1

@@ -29,10 +29,12 @@ class Switchboard:
         owner.commits_to = self.dispatcher if commits else None
         return owner
 
-    def offer(self, *names: str, payment: str = "", owner: FakeOwner | None = None) -> None:
+    def offer(
+        self, *names: str, payment: str = "", owner: FakeOwner | None = None, merchant: str = ""
+    ) -> None:
         of = owner or self.owner
         for name in names:
-            self.dispatcher.offer(of.call(name, payment))
+            self.dispatcher.offer(of.call(name, payment, merchant=merchant))
 
     @property
     def called(self) -> list[str]:

@@ -10,8 +10,9 @@ from tests.stream.stage import DECLINED, SUSPECT
 from worker.refunds.attempt import sent
 from worker.refunds.policy import decide
 from worker.refunds.reply import Misconfigured, NotFound, Pending, Reply, Throttled, Unknown, Unreadable
-from worker.stream.credential import SUSPECT_RUN, Credential
-from worker.stream.dispatch import Call
+from worker.stream import credential
+from worker.stream.call import Call
+from worker.stream.credential import SUSPECT_RUN
 from worker.stream.limits import Limits
 
 MISCONFIGURED = Misconfigured("SIGNATURE_INVALID")
@@ -21,10 +22,10 @@ LIMITS = Limits(
 
 
 class Account:
-    """A credential and the calls that teach it."""
+    """An account's credential and the calls that teach it."""
 
     def __init__(self) -> None:
-        self.credential = Credential(LIMITS)
+        self.credential = credential.Account(LIMITS)
         self.owner = FakeOwner(FakeGateway())
         self._names: Iterator[int] = iter(range(1_000))
 
@@ -33,7 +34,6 @@ class Account:
     ) -> bool:
         """One call of a refund of its own, sent and answered."""
         call = self.owner.call(f"refund-{next(self._names)}", payment)
-        call.probe = probe
         if probe:
             self.credential.probing = call
         verdict = decide(

@@ -1,8 +1,10 @@
 """From due refunds to calls: one at a time per payment, bounded per channel, none lost whatever happens."""
 
 import asyncio
+from dataclasses import replace
 
 from tests.stream.fake_gateway import SUCCEEDED, FakeGateway
+from tests.stream.fake_owner import FakeOwner
 from tests.stream.switchboard import Switchboard
 from tests.virtual_time import in_virtual_time, settle
 from worker.refunds.reply import NotStarted, Unknown
@@ -74,7 +76,8 @@ async def test_a_payment_stays_taken_when_its_partition_is_lost_with_a_call_unde
 
 @in_virtual_time
 async def test_a_payment_rests_between_calls_where_the_provider_asks_for_it() -> None:
-    board = Switchboard(limits={"payment_spacing_s": 3.0})
+    board = Switchboard()
+    board.gateway.terms = replace(board.gateway.terms, payment_spacing_s=3.0)
     board.offer("a", "b", payment="pay")
     board.offer("c", payment="another")
     await asyncio.sleep(2.9)
@@ -84,8 +87,36 @@ async def test_a_payment_rests_between_calls_where_the_provider_asks_for_it() ->
 
 
 @in_virtual_time
+async def test_a_payment_rests_from_the_end_of_a_call() -> None:
+    """However long the call took: the provider counts from when it was done."""
+    board = Switchboard()
+    board.gateway.terms = replace(board.gateway.terms, payment_spacing_s=3.0)
+    slow = board.gateway.hold("a")
+    board.offer("a", "b", payment="pay")
+    await asyncio.sleep(10)
+    slow.give(SUCCEEDED)
+    await asyncio.sleep(2.9)
+    assert board.called == ["a"]
+    await asyncio.sleep(0.2)
+    assert board.called == ["a", "b"]
+
+
+@in_virtual_time
+async def test_every_channel_has_a_rest_of_its_own() -> None:
+    board = Switchboard(FakeGateway("cn", "2014"), FakeGateway("global"))
+    board.gateway.terms = replace(board.gateway.terms, payment_spacing_s=3.0)
+    for channel in ("cn", "global"):
+        other = FakeOwner(board.gateways[channel == "global"], board.clock)
+        for name in ("a", "b"):
+            board.dispatcher.offer(other.call(f"{name}-{channel}", "pay", channel))
+    await asyncio.sleep(1)
+    assert [len(gateway.calls) for gateway in board.gateways] == [1, 2]
+
+
+@in_virtual_time
 async def test_a_resting_payment_takes_up_no_place_of_the_channel() -> None:
-    board = Switchboard(limits={"payment_spacing_s": 60.0, "in_flight_max": 1})
+    board = Switchboard(limits={"in_flight_max": 1})
+    board.gateway.terms = replace(board.gateway.terms, payment_spacing_s=60.0)
     board.offer("a", "b", "c")
     await asyncio.sleep(1)
     assert board.called == ["a", "b", "c"]

@@ -89,7 +89,7 @@ class Terms:
     that no refund arrived. `provider_id_window_s`: how long the provider is trusted to remember an id.
     `deadline_s`: the longest that one call can be under way. `balance_interval_s`: between two calls while the
     seller's balance is empty, at most until `balance_wait_s` of allowed time are over. `payment_spacing_s`: how long
-    a payment rests after a refund call.
+    a payment rests after a call about it.
     """
 
     asynchronous: bool

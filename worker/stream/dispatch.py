@@ -1,4 +1,4 @@
-"""From due refunds to calls: one at a time per payment, bounded per channel, none while the credential is halted.
+"""From due refunds to calls: one at a time per payment, bounded per channel, none while its credential is halted.
 
 Lanes and counts belong to the process, above partitions and openings: a call that was under way when its partition was
 lost still occupies its payment until it has ended.
@@ -8,77 +8,21 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from worker.refunds.attempt import Attempt
 from worker.refunds.entry import State
 from worker.refunds.reply import NotStarted, Reply, Unknown
 from worker.refunds.verdict import Verdict
-from worker.stream.credential import Credential
+from worker.stream.call import Call, Owner
+from worker.stream.credential import Account, Credential
 from worker.stream.limits import Limits
+from worker.stream.line import Line
 from worker.stream.ports import Clock, Gateway, Meter
 from worker.stream.refund import Refund
 
 log = logging.getLogger(__name__)
 TICK_S: Final = 0.5
-
-
-class Owner(Protocol):
-    """The opened partition a call belongs to."""
-
-    @property
-    def live(self) -> bool:
-        """False once the opening has ended: its calls are not started and their answers are dropped."""
-        ...
-
-    def cleared(self, refund: Refund) -> bool:
-        """Whether a call may start now: reach, commit lease and heartbeat."""
-        ...
-
-    def begin(self, refund: Refund) -> Attempt: ...
-
-    def answered(
-        self, refund: Refund, attempt: Attempt, reply: Reply, seconds: float, *, overtaken: bool
-    ) -> Verdict: ...
-
-    def believe(self, refund: Refund) -> None: ...
-
-    def doubt(self, refund: Refund) -> None: ...
-
-    def mark(self, refund: Refund, state: State) -> None: ...
-
-    def defer(self, call: "Call") -> None:
-        """Offer the call, which was not made, again after the next commit."""
-        ...
-
-    def failed(self, error: Exception) -> None:
-        """A fault of ours: what the opening has in memory is not to be trusted, so it ends without another commit."""
-        ...
-
-
-@dataclass(slots=True, eq=False)
-class Call:
-    """A refund whose next call is due. `probe`: made although the credential is halted."""
-
-    owner: Owner
-    refund: Refund
-    probe: bool = False
-
-    @property
-    def channel(self) -> str:
-        """The channel it goes through."""
-        return self.refund.entry.pin.channel
-
-
-@dataclass(slots=True)
-class Line:
-    """One channel's calls: those that only wait for a free one, and how many are under way."""
-
-    gateway: Gateway
-    credential: Credential
-    runnable: deque[Call] = field(default_factory=deque)
-    in_flight: int = 0
 
 
 class Dispatcher:
@@ -88,7 +32,7 @@ class Dispatcher:
         self._limits = limits
         self._clock = clock
         self._meter = meter
-        self._lines = {name: Line(gateway, Credential(limits)) for name, gateway in gateways.items()}
+        self._lines = {name: Line(gateway, limits, Account(limits)) for name, gateway in gateways.items()}
         self._lanes: dict[str, deque[Call]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
@@ -123,9 +67,9 @@ class Dispatcher:
     def offer(self, call: Call) -> None:
         """Make this call as soon as its credential, its payment's lane and its channel allow."""
         line = self._lines[call.channel]
-        if line.credential.halted and not call.probe:
+        if (halting := line.halting(call)) is not None:
             call.owner.mark(call.refund, State.HALTED)
-            line.credential.waiting.append(call)
+            line.hold(call, halting)
             return
         lane = self._lanes.get(call.refund.payment)
         if lane is not None:
@@ -147,7 +91,7 @@ class Dispatcher:
         passed_on = False
         while line.runnable and line.in_flight < self._limits.in_flight_max:
             call = line.runnable.popleft()
-            halted = line.credential.halted and not call.probe
+            halted = line.halting(call) is not None
             if call.owner.live and not halted and call.owner.cleared(call.refund):
                 line.in_flight += 1
                 task = asyncio.create_task(self._call(line, call))
@@ -178,13 +122,13 @@ class Dispatcher:
             call.owner.failed(error)
         finally:
             line.in_flight -= 1
-            asyncio.get_running_loop().call_later(self._limits.payment_spacing_s, self._free, call)
+            asyncio.get_running_loop().call_later(line.gateway.terms.payment_spacing_s, self._free, call)
             self._pump()
 
     async def _ask(self, line: Line, call: Call, attempt: Attempt) -> Reply | NotStarted:
         def may_start() -> bool:
             # A slowed channel lets its calls wait for their turn: what was true before may not be any more.
-            halted = line.credential.halted and not call.probe
+            halted = line.halting(call) is not None
             return call.owner.live and not halted and call.owner.cleared(call.refund)
 
         try:
@@ -197,29 +141,35 @@ class Dispatcher:
     def _answer(
         self, line: Line, call: Call, attempt: Attempt, reply: Reply, sent_at: float, seconds: float
     ) -> None:
-        credential, mono = line.credential, self._clock.monotonic()
+        mono = self._clock.monotonic()
         verdict: Verdict | None = None
         if call.owner.live:
-            overtaken = credential.overtaken(sent_at)
+            overtaken = line.overtaken(call, reply, sent_at)
             verdict = call.owner.answered(call.refund, attempt, reply, seconds, overtaken=overtaken)
-        was_halted = credential.halted
-        if credential.learn(call, reply, verdict, sent_at, mono):
-            line.gateway.resumed()
-            self._release(line)
-        if was_halted != credential.halted:
-            self._meter.halted(call.channel, credential.halted)
-            log.warning(
-                "channel %s",
-                f"halted: {credential.code}" if credential.halted else "resumed",
-                extra={"channel": call.channel},
-            )
-        self._believe(credential, mono)
+        for credential in line.learn(call, reply, verdict, sent_at, mono):
+            self._changed(line, credential, call)
+        self._believe(line.account, mono)
 
-    def _release(self, line: Line) -> None:
+    def _changed(self, line: Line, credential: Credential, call: Call) -> None:
+        """A halt has begun or ended with this call's answer."""
+        facts, whose = {"channel": call.channel}, f"channel {call.channel}"
+        if credential is line.account:
+            self._meter.halted(call.channel, credential.halted)
+            if not credential.halted:
+                line.gateway.resumed()
+        else:
+            self._meter.merchants_halted(call.channel, line.halted_merchants)
+            facts, whose = facts | {"merchant": call.merchant}, f"{whose}, merchant {call.merchant}"
+        log.warning(
+            "%s %s", whose, f"halted: {credential.code}" if credential.halted else "resumed", extra=facts
+        )
+        if not credential.halted:
+            self._release(credential)
+
+    def _release(self, credential: Credential) -> None:
         # Each is a record of the next transaction: a batch of them at a time, the rest at the next ticks.
-        waiting = line.credential.waiting
-        for _ in range(min(len(waiting), self._limits.commit_records_max)):
-            call = waiting.popleft()
+        for _ in range(min(len(credential.waiting), self._limits.commit_records_max)):
+            call = credential.waiting.popleft()
             if call.owner.live:
                 self._wake(call)
 
@@ -228,8 +178,8 @@ class Dispatcher:
         call.owner.mark(call.refund, State.WAITING)
         call.owner.defer(call)
 
-    def _believe(self, credential: Credential, mono: float) -> None:
-        for call in credential.believable(mono):
+    def _believe(self, account: Account, mono: float) -> None:
+        for call in account.believable(mono):
             self._tell(call, call.owner.believe)
 
     def _tell(self, call: Call, told: Callable[[Refund], None]) -> None:
@@ -259,33 +209,40 @@ class Dispatcher:
         while True:
             await asyncio.sleep(TICK_S)
             mono = self._clock.monotonic()
-            for line in self._lines.values():
-                self._believe(line.credential, mono)
-                for call in line.credential.overdue(mono, line.gateway.terms.age_max_s):
+            for name, line in self._lines.items():
+                self._believe(line.account, mono)
+                for call in line.account.overdue(mono, line.gateway.terms.age_max_s):
                     self._tell(call, call.owner.doubt)
-                if line.credential.probe(mono):
-                    self._probe(line)
-                elif not line.credential.halted:
-                    self._release(line)
+                self._probe_or_release(line, mono)
+                if line.tidy():
+                    self._meter.merchants_halted(name, line.halted_merchants)
 
-    def _probe(self, line: Line) -> None:
-        waiting = line.credential.waiting
-        for _ in range(len(waiting)):
-            call = waiting.popleft()
-            if not call.owner.live:
-                continue
-            if call.refund.payment in self._lanes:
-                waiting.append(call)
-                continue
-            call.probe = True
-            line.credential.probing = call
-            self._wake(call)
-            return
+    def _probe_or_release(self, line: Line, mono: float) -> None:
+        for credential in line.credentials():
+            if credential.probe(mono):
+                self._probe(line, credential)
+            elif not credential.halted:
+                self._release(credential)
+            if line.account.halted:
+                return  # which holds all merchants
+
+    def _probe(self, line: Line, credential: Credential) -> None:
+        for waiting in line.candidates(credential):
+            for _ in range(len(waiting)):
+                call = waiting.popleft()
+                if not call.owner.live:
+                    continue
+                if call.refund.payment in self._lanes:
+                    waiting.append(call)
+                    continue
+                credential.probing = call
+                self._wake(call)
+                return
 
     def forget(self, owner: Owner) -> None:
         """The opening has ended. Its calls under way go on, and hold their payments, until they end."""
         for line in self._lines.values():
-            line.credential.forget(owner)
+            line.forget(owner)
         self._pump()
 
     async def drain(self, wait_s: float) -> None:

@@ -12,8 +12,9 @@ class Limits:
     `reach_records`: how far ahead of the read position calls may be made before a head says so. `lease_s`: no call
     starts when the last good commit is older. `quiet_commit_s`: an idle partition commits its head this often.
     `brake_*`: more than `brake_ratio` unreadable among the last `brake_window` records stops the partition.
-    `suspect_*`: see the credential. `drain_s`: all of a stop; `drain_floor_s` of it is kept for the last commit;
-    `revoke_s`: the same for a rebalance.
+    `merchants_max`: per channel, those remembered because their halt has ended; a halted one is remembered for as
+    long as refunds wait for it. `suspect_*`: see the credential. `drain_s`: all of a stop; `drain_floor_s` of it is
+    kept for the last commit; `revoke_s`: the same for a rebalance.
     """
 
     poll_records_max: int = 500
@@ -34,9 +35,9 @@ class Limits:
     fences_per_minute_max: int = 6
     openings_at_once_max: int = 16
     delayed_after_s: float = 60.0
-    payment_spacing_s: float = 0.0
     probe_after_s: float = 15.0
     probe_interval_max_s: float = 300.0
+    merchants_max: int = 1_000
     suspect_run_max: int = 10
     suspect_hold_s: float = 300.0
     suspect_window: int = 50

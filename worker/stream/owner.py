@@ -10,7 +10,8 @@ from worker.refunds.attempt import Attempt
 from worker.refunds.entry import State
 from worker.refunds.reply import Reply
 from worker.refunds.verdict import Verdict
-from worker.stream.dispatch import Call, Dispatcher
+from worker.stream.call import Call
+from worker.stream.dispatch import Dispatcher
 from worker.stream.opening import Opened
 from worker.stream.ports import Record, Source
 from worker.stream.refund import Refund

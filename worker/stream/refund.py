@@ -27,4 +27,4 @@ class Refund:
     @property
     def payment(self) -> str:
         """What at most one request at a time may be about."""
-        return f"{self.entry.pin.account}\n{self.entry.attempt.command.payment_id}"
+        return f"{self.entry.pin.account}\n{self.entry.attempt.command.payment}"

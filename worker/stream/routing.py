@@ -12,8 +12,8 @@ HOP_HEADER: Final = "refund-hop"
 
 
 def routing_value(command: Command, routing_key: str) -> str:
-    """The value that decides the partition: the payment's id with `routing_key` "payment", else the refund's."""
-    return command.payment_id if routing_key == "payment" else command.refund_request_id
+    """The value that decides the partition: the payment's name with `routing_key` "payment", else the refund's id."""
+    return command.payment if routing_key == "payment" else command.refund_request_id
 
 
 def home(value: str, partitions: int) -> int:

@@ -1,0 +1,106 @@
+"""One channel's calls: which wait, how many are under way, and which of its credentials keeps one from being made."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from worker.refunds.reply import Misconfigured, Reply
+from worker.refunds.verdict import Verdict
+from worker.stream.call import Call, Owner
+from worker.stream.credential import Account, Credential
+from worker.stream.limits import Limits
+from worker.stream.ports import Gateway
+
+
+@dataclass(slots=True)
+class Line:
+    """`runnable`: calls that only wait for a free one. `in_flight`: how many are under way.
+
+    `merchants`: of those whose token or contract the provider has refused; a merchant's halt leaves the others alone,
+    while the account's holds them all.
+    """
+
+    gateway: Gateway
+    limits: Limits
+    account: Account
+    merchants: dict[str, Credential] = field(default_factory=dict)
+    runnable: deque[Call] = field(default_factory=deque)
+    in_flight: int = 0
+
+    def credentials(self) -> Iterator[Credential]:
+        """The account's first."""
+        yield self.account
+        yield from self.merchants.values()
+
+    def halting(self, call: Call) -> Credential | None:
+        """What keeps this call from being made, None if it may be made."""
+        if self.account.probing is call:
+            # Whatever its merchant's state: nothing else may be left to probe with.
+            return None
+        merchant = self.merchants.get(call.merchant)
+        for credential in (self.account, merchant):
+            if credential is not None and credential.halted and credential.probing is not call:
+                return credential
+        return None
+
+    def hold(self, call: Call, halting: Credential) -> None:
+        """Let the call wait for `halting`; if it was to probe another credential, that one finds another."""
+        for credential in self._of(call):
+            if credential.probing is call:
+                credential.probing = None
+        halting.waiting.append(call)
+
+    def overtaken(self, call: Call, reply: Reply, sent_at: float) -> bool:
+        """Whether what `reply` blames has already worked for a call that was sent later."""
+        return self._blamed(call, reply).overtaken(sent_at)
+
+    def learn(
+        self, call: Call, reply: Reply, verdict: Verdict | None, sent_at: float, mono: float
+    ) -> list[Credential]:
+        """Take note of a reply; the credentials whose halt has begun or ended with it."""
+        blamed = self._blamed(call, reply)
+        return [
+            credential
+            for credential in self._of(call)
+            if credential.learn(call, reply, verdict, sent_at, mono, blamed=credential is blamed)
+        ]
+
+    def candidates(self, credential: Credential) -> Iterator[deque[Call]]:
+        """Where to look for a call that can probe `credential`."""
+        yield credential.waiting
+        if credential is self.account:
+            # It holds all merchants: what waits for one of them waits for the account as well.
+            yield from (merchant.waiting for merchant in self.merchants.values())
+
+    def tidy(self) -> bool:
+        """Forget merchants that nothing waits for: the next refund finds out as well as a probe. True: one was halted.
+
+        Some that work again are remembered: a refund that is refused although later ones succeed is alone to blame.
+        """
+        idle = [name for name, one in self.merchants.items() if not one.waiting and not one.under_probe]
+        halted = [name for name in idle if self.merchants[name].halted]
+        working = [name for name in idle if not self.merchants[name].halted]
+        too_many = max(len(self.merchants) - len(halted) - self.limits.merchants_max, 0)
+        for name in (*halted, *working[:too_many]):
+            del self.merchants[name]
+        return bool(halted)
+
+    @property
+    def halted_merchants(self) -> int:
+        """How many merchants' refunds wait."""
+        return sum(merchant.halted for merchant in self.merchants.values())
+
+    def forget(self, owner: Owner) -> None:
+        """The opening has ended."""
+        for credential in self.credentials():
+            credential.forget(owner)
+
+    def _of(self, call: Call) -> Iterator[Credential]:
+        yield self.account
+        if (merchant := self.merchants.get(call.merchant)) is not None:
+            yield merchant
+
+    def _blamed(self, call: Call, reply: Reply) -> Credential:
+        if not (isinstance(reply, Misconfigured) and reply.merchant and call.merchant):
+            return self.account
+        return self.merchants.setdefault(call.merchant, Credential(self.limits))
