@@ -23,7 +23,8 @@ NO_KAFKA = "127.0.0.1:9"  # the discard port: nothing listens there
 
 @pytest.fixture
 async def alipay() -> AsyncIterator[AlipaySimulator]:
-    async with AlipaySimulator(SimulatorSettings({"PRODUCTION_1": PUBLIC}, alipay_private_key=ALIPAY_PRIVATE)) as simulator:
+    settings = SimulatorSettings({"PRODUCTION_1": PUBLIC}, alipay_private_key=ALIPAY_PRIVATE)
+    async with AlipaySimulator(settings) as simulator:
         yield simulator
 
 
