@@ -30,6 +30,35 @@ SETTLED_S = TERMS.deadline_s + LEASE_S
 TIMEOUT = Unknown("no answer within 10 s")
 
 
+# Payments that rest after a call.
+
+
+def test_a_payment_has_rested_too_when_its_partition_changes_hands() -> None:
+    """The predecessor's last call may have ended a moment ago, for a refund that is not in doubt or not even open."""
+    resting = FakeGateway()
+    resting.terms = replace(TERMS, payment_spacing_s=3.0)
+    first = Bench(scope([resting]))
+    first.accept(record(0, value("a", paymentId="pay")), record(1, value("waiting", paymentId="pay")))
+    first.clock.forward(3.0)
+    first.answer("a")
+    bench = reopened(first)
+    bench.accept(record(2, value("new", paymentId="pay")))
+    assert bench.due() == []
+    bench.clock.forward(2.9)
+    assert bench.due() == []
+    bench.clock.forward(0.2)
+    assert sorted(bench.due()) == ["new", "waiting"]
+
+
+def test_a_clock_set_back_does_not_make_the_rest_longer() -> None:
+    resting = FakeGateway()
+    resting.terms = replace(TERMS, payment_spacing_s=3.0)
+    bench = Bench(scope([resting]))
+    bench.clock.unix_s -= 3_600
+    bench.accept(record(0, value("a")))
+    assert bench.due() == ["a"]
+
+
 # Records that were read before.
 
 

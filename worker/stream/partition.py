@@ -63,7 +63,8 @@ class Partition:
         self._takeover = takeover
         self.readers = readers
         self.refunds: dict[str, Refund] = {}
-        self.schedule = Schedule()
+        rests_s = {name: gateway.terms.payment_spacing_s for name, gateway in scope.gateways.items()}
+        self.schedule = Schedule(takeover.at, rests_s)
         self._halted: deque[Refund] = deque()
         self._scope = scope
         self._finals = finals

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from worker.refunds.entry import State
 from worker.stream.refund import Refund
@@ -12,10 +12,13 @@ class Schedule:
     """Timers of one partition's refunds. Moments are Unix seconds.
 
     `due`: refunds to be called for now. A payment can be unsettled: a predecessor's call for it may be on the wire
-    until some moment, and before that none of its refunds becomes due.
+    until some moment, and before that none of its refunds becomes due. `rests_s`: per channel, how long after the
+    opening none becomes due, because a payment may still be resting after a predecessor's call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, opened_at: float, rests_s: Mapping[str, float]) -> None:
+        self._opened_at = opened_at
+        self._rests_s = rests_s
         self.due: deque[Refund] = deque()
         self._timers: list[tuple[float, int, Refund]] = []
         self._count = 0
@@ -36,13 +39,18 @@ class Schedule:
         return self._unsettled.get(payment, now) <= now
 
     def call(self, refund: Refund, now: float) -> None:
-        """Due now, if its payment is settled."""
-        until = self._unsettled.get(refund.payment, now)
+        """Due now, if its payment is settled and has rested."""
+        until = max(self._unsettled.get(refund.payment, now), self._rested_at(refund, now))
         if until > now:
             self.at(until, refund)
         else:
             self._unsettled.pop(refund.payment, None)
             self.due.append(refund)
+
+    def _rested_at(self, refund: Refund, now: float) -> float:
+        rest_s = self._rests_s.get(refund.entry.pin.channel, 0.0)
+        # A clock that was set back must not make a rest of seconds one of hours.
+        return self._opened_at + rest_s if 0 <= now - self._opened_at < rest_s else now
 
     def tick(self, now: float) -> None:
         """Move what its time has come for to `due`. What waits for something else by now is left out."""
