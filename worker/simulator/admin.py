@@ -6,26 +6,19 @@ Amounts are minor units as strings. Answered to this machine only.
 from __future__ import annotations
 
 import inspect
-import ipaddress
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Final
 
-import orjson
 from aiohttp import web
-from cryptography.hazmat.primitives import serialization
 
-from worker.alipay.keys import load_public_key
-from worker.alipay.signing import Verifier
 from worker.refunds.money import Money
+from worker.simulator.admin_json import Json, field, mapping, route
 from worker.simulator.behaviour import Operation, operation_named, rule_named
 from worker.simulator.endpoint import Endpoint
 from worker.simulator.ledger import Movement, Payment
 from worker.simulator.modes import MODES, mode_named
 from worker.simulator.observed import Seen
-
-Json = dict[str, Any]
-Kind = TypeVar("Kind")
 
 
 class Admin:
@@ -37,21 +30,16 @@ class Admin:
 
     def routes(self) -> list[web.RouteDef]:
         """GET handlers get the query, POST handlers the body."""
-        handlers: tuple[tuple[str, str, Callable[[Json], Json]], ...] = (
-            ("GET", "health", lambda _: {"status": "ok"}),
-            ("GET", "ledger", self.ledger),
-            ("GET", "calls", self.calls),
-            ("GET", "modes", self.modes),
-            ("POST", "modes", self.set_modes),
-            ("POST", "payments", self.set_payments),
-            ("GET", "keys", self.keys),
-            ("POST", "keys", self.set_key),
-            ("GET", "switches", self.switches),
-            ("POST", "switches", self.set_switches),
-            ("POST", "forget", self.forget),
-        )
         return [
-            web.route(method, f"/simulator/{path}", _handler(handle)) for method, path, handle in handlers
+            route("GET", "health", lambda _: {"status": "ok"}),
+            route("GET", "ledger", self.ledger),
+            route("GET", "calls", self.calls),
+            route("GET", "modes", self.modes),
+            route("POST", "modes", self.set_modes),
+            route("POST", "payments", self.set_payments),
+            route("GET", "switches", self.switches),
+            route("POST", "switches", self.set_switches),
+            route("POST", "forget", self.forget),
         ]
 
     def ledger(self, query: Json) -> Json:
@@ -111,7 +99,8 @@ class Admin:
             "refused": dict(observed.refused),
             "ids": {key: _seen(observed.seen(key)) for key in _chosen(query, observed.by_id)},
             "payments": {
-                key: {"in_flight_max": most} for key, most in observed.in_flight_max_by_payment.items()
+                key: {"in_flight_max": most, **_gap(observed.gap_min_s_by_payment.get(key))}
+                for key, most in observed.in_flight_max_by_payment.items()
             },
         }
 
@@ -136,17 +125,17 @@ class Admin:
         A rule is a mode with `operation`, `probability`, `refundRequestId`, `prefix` and `times` beside it.
         With `replace`, all that was set before ends; so `{"replace": true}` is an Alipay that works again.
         """
-        rules = [rule_named(_mapping(rule)) for rule in _field(body, "rules", list, [])]
+        rules = [rule_named(mapping(rule)) for rule in field(body, "rules", list, [])]
         scripts = [
             (
-                _field(script, "refundRequestId", str),
-                [mode_named(mode) for mode in _field(script, "modes", list)],
-                operation_named(_field(script, "operation", str, Operation.REFUND.value)),
+                field(script, "refundRequestId", str),
+                [mode_named(mode) for mode in field(script, "modes", list)],
+                operation_named(field(script, "operation", str, Operation.REFUND.value)),
             )
-            for script in map(_mapping, _field(body, "scripts", list, []))
+            for script in map(mapping, field(body, "scripts", list, []))
         ]
         behaviour = self._endpoint.behaviour
-        if _field(body, "replace", bool, default=False):
+        if field(body, "replace", bool, default=False):
             behaviour.clear()
         behaviour.add(*rules)
         for refund_request_id, modes, operation in scripts:
@@ -154,43 +143,24 @@ class Admin:
         return {"rules": len(behaviour.rules)}
 
     def set_payments(self, body: Json) -> Json:
-        """`{"payments": [{"paymentId", "currency", "value", "refusal": ""}…]}`."""
+        """`{"payments": [{"paymentId", "orderNumber": "", "currency", "value", "refusal": ""}…]}`.
+
+        A payment with an orderNumber is a mainland trade: its trade_no is paymentId, its out_trade_no orderNumber.
+        """
         payments = [
             (
-                _field(payment, "paymentId", str),
-                Money(_field(payment, "currency", str), _minor_units(_field(payment, "value", str))),
-                _field(payment, "refusal", str, ""),
+                field(payment, "paymentId", str),
+                field(payment, "orderNumber", str, ""),
+                Money(field(payment, "currency", str), _minor_units(field(payment, "value", str))),
+                field(payment, "refusal", str, ""),
             )
-            for payment in map(_mapping, _field(body, "payments", list))
+            for payment in map(mapping, field(body, "payments", list))
         ]
-        for payment_id, amount, refusal in payments:
-            self._endpoint.ledger.register(payment_id, amount, refusal=refusal)
+        for payment_id, order_number, amount, refusal in payments:
+            trades = self._endpoint.provider.trades
+            known_as = trades.find(payment_id, order_number).payment_id if order_number else payment_id
+            self._endpoint.ledger.register(known_as, amount, refusal=refusal)
         return {"payments": len(self._endpoint.ledger.payments)}
-
-    def keys(self, _: Json) -> Json:
-        """Alipay's public key (PEM), and the state of each client's."""
-        endpoint = self._endpoint
-        key = endpoint.signer.key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        states = {client: "revoked" if client in endpoint.revoked else "valid" for client in endpoint.clients}
-        return {"alipayPublicKey": key.decode(), "clients": states}
-
-    def set_key(self, body: Json) -> Json:
-        """`{"clientId", "publicKey": <a new one, optional>, "state": "valid" or "revoked"}`."""
-        endpoint = self._endpoint
-        client_id = _field(body, "clientId", str)
-        state = _field(body, "state", str, "valid")
-        if state not in {"valid", "revoked"}:
-            raise ValueError(f"state: {state!r}; expected valid or revoked")
-        if "publicKey" in body:
-            endpoint.clients[client_id] = Verifier((load_public_key(_field(body, "publicKey", str)),))
-        elif client_id not in endpoint.clients:
-            raise ValueError(
-                f"clientId: {client_id!r} is not known; expected a known one, or its publicKey too"
-            )
-        (endpoint.revoked.add if state == "revoked" else endpoint.revoked.discard)(client_id)
-        return self.keys({})
 
     def switches(self, _: Json) -> Json:
         return {"balance_empty": self._endpoint.ledger.balance_empty, "outage": self._endpoint.outage}
@@ -198,60 +168,19 @@ class Admin:
     def set_switches(self, body: Json) -> Json:
         """`{"balance_empty": bool, "outage": bool}`; what is left out stays."""
         endpoint = self._endpoint
-        empty = _field(body, "balance_empty", bool, default=endpoint.ledger.balance_empty)
-        endpoint.outage = _field(body, "outage", bool, default=endpoint.outage)
+        empty = field(body, "balance_empty", bool, default=endpoint.ledger.balance_empty)
+        endpoint.outage = field(body, "outage", bool, default=endpoint.outage)
         endpoint.ledger.balance_empty = empty
         return self.switches({})
 
     def forget(self, body: Json) -> Json:
         """`{"refundRequestIds": […]}`: Alipay's memory of these ids ends."""
-        ids = _field(body, "refundRequestIds", list)
+        ids = field(body, "refundRequestIds", list)
         if not all(isinstance(refund_request_id, str) for refund_request_id in ids):
             raise ValueError(f"refundRequestIds: {ids!r}; expected an array of texts")
         for refund_request_id in ids:
             self._endpoint.ledger.forget(refund_request_id)
         return {"forgotten": len(ids)}
-
-
-def _handler(handle: Callable[[Json], Json]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handler(request: web.Request) -> web.Response:
-        if not _from_this_machine(request.remote):
-            return _json({"error": f"{request.path}: answered to this machine only"}, 403)
-        try:
-            given = (
-                dict(request.query)
-                if request.method == "GET"
-                else _mapping(orjson.loads(await request.read()))
-            )
-            return _json(handle(given), 200)
-        except ValueError as illegal:  # JSON, modes and keys that cannot be read are all ValueErrors
-            return _json({"error": str(illegal)}, 400)
-
-    return handler
-
-
-def _from_this_machine(remote: str | None) -> bool:
-    try:
-        return ipaddress.ip_address(remote or "").is_loopback
-    except ValueError:
-        return False
-
-
-def _json(value: Json, status: int) -> web.Response:
-    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
-
-
-def _mapping(value: object) -> Json:
-    if not isinstance(value, dict):
-        raise ValueError(f"{value!r}: expected an object")  # noqa: TRY004 - answered as 400
-    return value
-
-
-def _field(body: Json, name: str, kind: type[Kind], default: Kind | None = None) -> Kind:
-    value = body.get(name, default)
-    if not isinstance(value, kind):
-        raise ValueError(f"{name}: {value!r}; expected a {kind.__name__}")  # noqa: TRY004 - answered as 400
-    return value
 
 
 def _chosen(query: Json, ids: Mapping[str, object] | list[str]) -> list[str]:
@@ -294,3 +223,8 @@ def _seen(seen: Seen) -> Json:
             for call in seen.calls
         ],
     }
+
+
+def _gap(gap_s: float | None) -> Json:
+    """The shortest time between two refund calls of the payment, if there were two."""
+    return {} if gap_s is None else {"gap_min_s": gap_s}

@@ -15,6 +15,7 @@ from worker.simulator.mainland import Mainland
 from worker.simulator.mainland_v2 import GATEWAY_PATH, MainlandV2
 from worker.simulator.mainland_v3 import V3_PREFIX, MainlandV3
 from worker.simulator.modes import Ending
+from worker.simulator.notices import Notices
 from worker.simulator.observed import Observed
 from worker.simulator.provider import Provider
 from worker.simulator.wire import Answer, Request
@@ -37,6 +38,7 @@ class Endpoint:
     ) -> None:
         self.accounts: Final = Accounts(dict(clients), dict(apps or {}))
         self.provider: Final = Provider(signer, ledger, behaviour)
+        self.notices: Final = Notices(self.provider, self.accounts)
         self.outage = False
         mainland = Mainland(self.provider, self.accounts)
         self._ams: Final = Ams(self.provider, self.accounts)

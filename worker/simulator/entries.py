@@ -75,7 +75,10 @@ class Movement:
 
 @dataclass(slots=True)
 class Refund:
-    """A refund that Alipay knows. `result` answers a repeat of its call; `time` is when it was done, in s."""
+    """A refund that Alipay knows. `result` answers a repeat of its call; `time` is when it was done, in s.
+
+    `in_process`: whether it did not end at once.
+    """
 
     request: RefundRequest
     refund_id: str
@@ -84,6 +87,7 @@ class Refund:
     time: float = 0.0
     inquiries_left: int = 0
     then: Succeed | Fail = SUCCEED
+    in_process: bool = False
 
 
 @dataclass(slots=True)

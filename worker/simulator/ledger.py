@@ -61,8 +61,8 @@ class Ledger:
         self.payments: Final[dict[str, Payment]] = {}
         self.refunds: Final[dict[str, Refund]] = {}
         self.movements: Final[list[Movement]] = []
-        self.on_end: Callable[[str, Refund], None] | None = None
-        """Told of every refund that ends, by its key."""
+        self.on_end: Callable[[str, Refund, float], None] | None = None
+        """Told of every refund that ends: its key, the refund, and when."""
         self._moved: Final[defaultdict[str, list[Movement]]] = defaultdict(list)
         self._moved_of_payment: Final[defaultdict[str, list[Movement]]] = defaultdict(list)
         self._refund_ids: Final[dict[str, str]] = {}
@@ -143,6 +143,11 @@ class Ledger:
         """Refund calls that have not landed yet."""
         return sum(map(len, self._queued.values()))
 
+    @property
+    def waiting(self) -> bool:
+        """Whether anything happens by itself when its time comes."""
+        return bool(self._queued or self._timed)
+
     def forget(self, refund_request_id: str) -> None:
         """Alipay's memory of an id ends (when is not documented); the money that moved stays moved."""
         self.refunds.pop(refund_request_id, None)
@@ -216,6 +221,7 @@ class Ledger:
         match fate:
             case Process(inquiries, then, says, after_s):
                 refund.inquiries_left, refund.then, refund.result = inquiries, then, says
+                refund.in_process = True
                 if after_s:
                     self._timed[key] = now + after_s
             case _:
@@ -237,4 +243,4 @@ class Ledger:
                 if request.payment_id in self.payments:
                     self.payments[request.payment_id].taken -= request.amount.value
         if self.on_end is not None:
-            self.on_end(key, refund)
+            self.on_end(key, refund, now)

@@ -14,17 +14,9 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
+from worker.simulator import results
 from worker.simulator.ledger import SUCCEED, Fail, Fate, Process
-from worker.simulator.results import (
-    Result,
-    about_the_caller,
-    declined,
-    in_process,
-    not_processed,
-    success,
-    throttled,
-    unknown,
-)
+from worker.simulator.results import Result, declined, in_process, success, unknown
 
 
 class Ending(Enum):
@@ -125,12 +117,12 @@ def unknown_after(code: str = "UNKNOWN_EXCEPTION") -> Mode:
 
 def not_processed_yet() -> Mode:
     """U: accepted, not processed, to be repeated (v3's 202); nothing happens in the books."""
-    return Mode("not_processed_yet", reaches_ledger=False, says=not_processed())
+    return Mode("not_processed_yet", reaches_ledger=False, says=results.not_processed())
 
 
 def throttle() -> Mode:
     """U REQUEST_TRAFFIC_EXCEED_LIMIT."""
-    return Mode("throttle", reaches_ledger=False, says=throttled())
+    return Mode("throttle", reaches_ledger=False, says=results.throttled())
 
 
 def in_process_then_success(inquiries: int = 1, after_ms: int = 0) -> Mode:
@@ -165,7 +157,7 @@ def decline(code: str) -> Mode:
     """F `code`, any code. A code about the refund burns its id (not on the mainland); one about the caller
     never reaches the books.
     """
-    if about_the_caller(code):
+    if results.about_the_caller(code):
         return Mode("decline", reaches_ledger=False, says=declined(code))
     return Mode("decline", fate=Fail(code))
 
@@ -252,44 +244,16 @@ def garbled() -> Mode:
 
 
 ECHO_FIELDS: Final = ("refundAmount", "currency", "refundRequestId", "paymentId")
+_MAKERS: Final[tuple[Callable[..., Mode], ...]] = (
+    *(normal, latency, duplicated, cut_before, cut_after, cut_within, silent_before, silent_after, late),
+    *(unknown_after, not_processed_yet, throttle, in_process_then_success, in_process_then_fail),
+    *(accepted_then_success, accepted_then_fail, declined_then_success, decline, refuse, balance_empty),
+    *(order_not_exist, process_fail, unsigned_f, unsigned_s, wrong_signature, wrong_echo, refund_status),
+    *(gbk, garbled, http_502, http_502_after),
+)
 MODES: Final[Mapping[str, Callable[..., Mode]]] = {
     "unknown": unknown_result,
-    **{
-        make.__name__: make
-        for make in (
-            normal,
-            latency,
-            cut_before,
-            cut_after,
-            cut_within,
-            silent_before,
-            silent_after,
-            late,
-            unknown_after,
-            not_processed_yet,
-            throttle,
-            in_process_then_success,
-            in_process_then_fail,
-            accepted_then_success,
-            accepted_then_fail,
-            declined_then_success,
-            decline,
-            refuse,
-            balance_empty,
-            order_not_exist,
-            process_fail,
-            unsigned_f,
-            unsigned_s,
-            wrong_signature,
-            wrong_echo,
-            refund_status,
-            gbk,
-            duplicated,
-            http_502,
-            http_502_after,
-            garbled,
-        )
-    },
+    **{make.__name__: make for make in _MAKERS},
 }
 
 

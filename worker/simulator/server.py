@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, NoReturn, Self
@@ -17,35 +18,41 @@ from worker.alipay.keys import load_private_key, load_public_key, new_key_pair
 from worker.alipay.signing import Signer, Verifier
 from worker.simulator.accounts import AppSettings, apps
 from worker.simulator.admin import Admin
+from worker.simulator.admin_accounts import AccountsAdmin
 from worker.simulator.behaviour import Behaviour, Rule
 from worker.simulator.endpoint import Answer, Endpoint, Request
 from worker.simulator.ledger import Ledger, LedgerSettings
 from worker.simulator.mainland_v2 import GATEWAY_PATH
 from worker.simulator.mainland_v3 import V3_PREFIX
 from worker.simulator.modes import Ending
+from worker.simulator.notifier import Notifier, NotifierSettings
 from worker.simulator.observed import Observed
 
 ADMIN_BODY_MAX_BYTES: Final = 16 * 1024 * 1024
+LAND_EVERY_S: Final = 0.02
 SHUTDOWN_MAX_S: Final = 0.1  # whoever is still kept waiting was to be kept waiting for ever
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
     """`clients`: the merchants' public keys (PEM, or base64 on one line) by client id; ids that start with
-    ``SANDBOX_`` are answered on the sandbox paths only. `apps`: the mainland's apps by app id. `agent_tokens`: those of
-    a client's merchants, by client id. `alipay_private_key`: what answers are signed with, as
-    text or loaded; empty means a new pair. `port` 0 means a free one. `seed` decides every chance.
+    ``SANDBOX_`` are answered on the sandbox paths only. `agent_tokens`: those of a client's merchants; `notify_urls`:
+    where a client is notified of refunds that name no URL; both by client id. `apps`: the mainland's apps by app id.
+    `alipay_private_key`: what answers and notifications are signed with, as text or loaded; empty means a new pair.
+    `port` 0 means a free one. `seed` decides every chance.
     """
 
     clients: Mapping[str, str | bytes] = field(default_factory=dict)
     apps: Mapping[str, AppSettings] = field(default_factory=dict)
     agent_tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    notify_urls: Mapping[str, str] = field(default_factory=dict)
     alipay_private_key: str | bytes | rsa.RSAPrivateKey = field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 0
     seed: int = 0
     rules: tuple[Rule, ...] = ()
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    notifier: NotifierSettings = field(default_factory=NotifierSettings)
 
 
 async def serve(settings: SimulatorSettings, *, ready: Callable[[str], None]) -> None:
@@ -73,6 +80,9 @@ class AlipaySimulator:
         )
         for client_id, tokens in settings.agent_tokens.items():
             self.endpoint.accounts.agent_tokens[client_id] = set(tokens)
+        self.endpoint.accounts.notify_urls.update(settings.notify_urls)
+        self.notifier: Final = Notifier(self.endpoint.notices, settings.notifier, now)
+        self._background: Final = AsyncExitStack()
         self._runner: Final = web.AppRunner(
             self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_MAX_S
         )
@@ -102,6 +112,9 @@ class AlipaySimulator:
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
+        await self._background.enter_async_context(self.notifier)
+        landing = asyncio.create_task(self._landing())
+        self._background.callback(landing.cancel)
         site = web.TCPSite(self._runner, self._settings.host, self._settings.port, backlog=4096)
         await site.start()
         return self
@@ -110,13 +123,22 @@ class AlipaySimulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._runner.cleanup()
+        await self._background.aclose()
 
     def _application(self) -> web.Application:
         application = web.Application(client_max_size=ADMIN_BODY_MAX_BYTES)
         for path in ("/ams/{path:.*}", GATEWAY_PATH, V3_PREFIX + "{path:.*}"):
             application.router.add_route("*", path, self._answered)
         application.add_routes(Admin(self.endpoint, self._now).routes())
+        application.add_routes(AccountsAdmin(self.endpoint, self.notifier, self._now).routes())
         return application
+
+    async def _landing(self) -> None:
+        """Let what was to happen later happen, though nobody asks."""
+        while True:
+            await asyncio.sleep(LAND_EVERY_S)
+            if self.endpoint.ledger.waiting:
+                self.endpoint.ledger.land(self._now())
 
     async def _answered(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
