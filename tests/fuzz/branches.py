@@ -14,9 +14,12 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 DECODERS: Final = (
-    *("worker/messages/cloud_events.py", "worker/messages/command.py", "worker/messages/fields.py"),
+    *("worker/messages/amounts.py", "worker/messages/ams_command.py", "worker/messages/cloud_events.py"),
+    *("worker/messages/command.py", "worker/messages/command_limits.py", "worker/messages/fields.py"),
     *("worker/messages/invalid.py", "worker/messages/ledger.py", "worker/messages/ledger_v1.py"),
-    *("worker/messages/ledger_v1_refund.py", "worker/messages/strict_json.py"),
+    *("worker/messages/ledger_v1_refund.py", "worker/messages/mainland_command.py"),
+    *("worker/messages/shapes.py", "worker/messages/strict_json.py", "worker/messages/texts.py"),
+    "worker/messages/tokens.py",
     *("worker/alipay/ams/codes.py", "worker/alipay/ams/content.py"),
     *("worker/settings/load.py", "worker/settings/problem.py", "worker/settings/rules.py"),
 )

@@ -5,6 +5,7 @@ or "Invalid TooLong refundReason", so that a search can tell new ground from old
 is none that the decoder may give.
 """
 
+import json
 import re
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from typing import Final
 import orjson
 
 from tests.alipay.sample import COMMAND, RESPONSE_TIME, inquired, refunded, result
-from tests.messages import samples
+from tests.messages import mainland, samples
 from tests.settings.files import MINIMAL
 from worker.alipay.ams.codes import INQUIRY_CODES, REFUND_CODES
 from worker.alipay.ams.content import (
@@ -26,9 +27,14 @@ from worker.alipay.ams.content import (
     read_refund_answer,
     refund_body,
 )
-from worker.messages.command import read_command
+from worker.alipay.mainland.content import refund_body as mainland_body
+from worker.messages.cloud_events import REQUESTED
+from worker.messages.command import COMMAND_TYPES, read_command
+from worker.messages.command_limits import MAINLAND
 from worker.messages.invalid import Invalid, Problem
 from worker.messages.ledger import BadEntry, read_entry, write_entry
+from worker.messages.mask import MASKED
+from worker.messages.tokens import names_token, without_tokens
 from worker.refunds.command import Command
 from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry
 from worker.refunds.reply import REPLIES, Declined, Misconfigured, Reply, Succeeded, Unreadable
@@ -81,6 +87,9 @@ BINARY: Final = (
     *(b"application/json", b"1.0", b"order-4711", b"/orders", b"refund.requested.v1"),
     *(samples.TRACEPARENT.encode(), b"shop=1"),
 )
+SHAPES: Final = tuple(
+    (*BINARY[:4], kind.encode(), *BINARY[5:]) for kind in COMMAND_TYPES if kind != REQUESTED
+)
 STRUCTURED: Final = (b"application/cloudevents+json", *(b"",) * (len(HEADERS) - 1))
 
 
@@ -88,16 +97,19 @@ def _command(parts: Parts) -> str:
     value, *texts = parts
     # A header that is empty is left out: else no input could be without it.
     headers = tuple((name, text) for name, text in zip(HEADERS, texts, strict=False) if text)
-    read = read_command(value, headers, samples.ORIGIN, samples.LIMITS)
+    read = read_command(value, headers, samples.ORIGIN, mainland.LIMITS)
     match read:
         case Command():
             # What is accepted can be told from another refund, sent, and written down.
             _holds(len(read.digest()) == 32, "a digest of another length")
-            orjson.loads(refund_body(read))
+            body = mainland_body if mainland.LIMITS.interface(read.channel) == MAINLAND else refund_body
+            orjson.loads(body(read))
             _remembered(read)
-            return "Command"
+            _holds(mainland.TOKEN not in repr(read), "a token in a command")
+            return f"Command {read.channel if read.whole else ''}"
         case Invalid():
             _said(read.message)
+            _holds("oken" not in read.field or mainland.TOKEN[:8] not in read.message, "a token in an error")
             _holds(read.error in set(Problem), f"an error without a name: {read.error}")
             _holds("expected" in read.message, f"an error that expects nothing: {read.message}")
             return f"Invalid {read.error} {re.sub('[0-9]+', '', read.field)[:40]}"
@@ -114,8 +126,21 @@ def _remembered(command: Command) -> None:
 def _commands() -> tuple[Parts, ...]:
     bare = [EXAMPLES / "refund.requested.v1.json", EXAMPLES / "refund.requested.v1.full.json"]
     envelope = EXAMPLES / "refund.requested.v1.cloudevent.json"
+    token = {"appAuthToken": mainland.TOKEN}
     return (
         *((path.read_bytes(), *headers) for path in bare for headers in (BARE, BINARY)),
+        *(
+            (orjson.dumps(fields), *BINARY)
+            for fields in (mainland.BY_ORDER, mainland.FULL, mainland.BY_ORDER | token)
+        ),
+        *(
+            (orjson.dumps(fields), *headers)
+            for headers in SHAPES
+            for fields in (
+                *(mainland.CLOUD_WHOLE, mainland.CLOUD_PART, mainland.CLOUD_WHOLE | token),
+                *(mainland.ORDER_WHOLE, mainland.ORDER_PART),
+            )
+        ),
         (envelope.read_bytes(), *STRUCTURED),
         (envelope.read_bytes(), *BARE),
         (b"", *BARE),
@@ -149,6 +174,39 @@ def _entries() -> tuple[Parts, ...]:
     )
     made = ((samples.KEY, write_entry(entry)) for entry in (samples.OPEN, samples.PARKED, samples.final()))
     return (*written, *made, (samples.KEY, b'{"v":2,"kind":"open"}'))
+
+
+# Records on their way to the dead-letter topic.
+
+
+def _dead_letter(parts: Parts) -> str:
+    value = parts[0]
+    safe = without_tokens(value)
+    if safe == value:
+        return "unchanged"
+    try:
+        orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return "masked text"
+    json.loads(safe, object_pairs_hook=_no_token)
+    return "masked JSON"
+
+
+def _no_token(pairs: list[tuple[str, object]]) -> None:
+    _holds(
+        all(value in (None, MASKED) for name, value in pairs if names_token(name)), "a token in a dead letter"
+    )
+
+
+def _dead_letters() -> tuple[Parts, ...]:
+    token = mainland.TOKEN
+    documents = (
+        {**mainland.CLOUD_WHOLE, "appAuthToken": token},
+        {"data": {"app_auth_token": [token]}},
+        {"appAuthToken": None, "agentToken": {"value": token}},
+    )
+    form = f"out_trade_no=1&app_auth_token={token}".encode()
+    return (*((orjson.dumps(document),) for document in documents), (form,), (b"",))
 
 
 # Alipay's answers.
@@ -235,6 +293,7 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     decoder.name: decoder
     for decoder in (
         Decoder("commands", _commands(), _command),
+        Decoder("dead-letters", _dead_letters(), _dead_letter),
         Decoder("ledger", _entries(), _entry),
         Decoder("refund-answers", _answers(REFUND_CODES, refunded()), _answer(read_refund_answer)),
         Decoder("inquiry-answers", _answers(INQUIRY_CODES, inquired()), _answer(read_inquiry_answer)),

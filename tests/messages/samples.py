@@ -4,17 +4,22 @@ from typing import Any, Final
 
 from worker.messages.command import CommandLimits
 from worker.messages.events import (
+    CONTRADICTED,
+    RETURNED,
     Event,
     delayed_event,
     final_entry,
+    later_event,
     outcome_event,
     parked_event,
     rejected_event,
 )
+from worker.messages.signal import notified_signal
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Cause, Command
 from worker.refunds.entry import FinalEntry, Head, OpenEntry, Origin, Past, Pin, Reading, State
 from worker.refunds.money import Money
+from worker.refunds.notice import Notice, Told
 from worker.refunds.reply import Declined, NextAction
 from worker.refunds.verdict import Outcome, Park, ParkReason, Proof
 
@@ -22,7 +27,9 @@ NOW: Final = 1_717_462_923.004
 SOURCE: Final = "urn:refunds.example:worker"
 KEY: Final = b"refund-4711"
 ORIGIN: Final = Origin("refund.commands", 3, 42, 1_717_462_920_000)
-LIMITS: Final = CommandLimits(65_536, {"global": None, "mainland": frozenset({"CNY"})})
+LIMITS: Final = CommandLimits(
+    65_536, {"global": None, "mainland": frozenset({"CNY"})}, interfaces={"mainland": "mainland"}
+)
 TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 REQUESTED: Final[dict[str, Any]] = {
@@ -115,6 +122,25 @@ PARK: Final = Park(ParkReason.ATTEMPTS_USED_UP, OPEN.attempt, "UNKNOWN_EXCEPTION
 PARKED: Final = OpenEntry(
     OPEN.attempt, OPEN.pin, ORIGIN, OPEN.accepted_at, OPEN.next_at, State.PARKED, 2, True, park=PARK
 )
+NOTICE: Final = Notice(
+    channel="global",
+    provider_request_id="refund-4711",
+    status=Told.SUCCEEDED,
+    at=NOW,
+    notice_id="7d0a9c5b7d0a9c5b7d0a9c5b7d0a9c5b",
+    amount=Money("USD", 1050),
+    provider_refund_id="20240604194010801200188820200000007",
+)
+MAINLAND_NOTICE: Final = Notice(
+    channel="mainland",
+    provider_request_id="order-815",
+    status=Told.RETURNED,
+    at=NOW,
+    notice_id="2024060400222010203000000000000001",
+    payment_id="2024060422001400000000000001",
+    order_number="order-815",
+    amount=Money("CNY", 8888),
+)
 HEAD: Final = Head(
     "0b7e3a52",
     "refunds",
@@ -161,6 +187,29 @@ def mainland_succeeded() -> Event:
 
 def mainland_parked() -> Event:
     return parked_event(MAINLAND, UNFUNDED, NOW, SOURCE, b"order-815")
+
+
+def notified() -> Event:
+    return notified_signal(NOTICE, NOW, SOURCE)
+
+
+def mainland_notified() -> Event:
+    return notified_signal(MAINLAND_NOTICE, NOW, SOURCE)
+
+
+def later(kind: str, notice: Notice, *, succeeded: bool) -> Event:
+    """An event that follows from a notice after the outcome."""
+    cause = Cause("signal-1", SOURCE, "signal-1")
+    name = notice.provider_request_id
+    return later_event(kind, name, notice, cause, NOW, SOURCE, name.encode(), succeeded=succeeded)
+
+
+def returned() -> Event:
+    return later(RETURNED, MAINLAND_NOTICE, succeeded=True)
+
+
+def contradicted() -> Event:
+    return later(CONTRADICTED, NOTICE, succeeded=False)
 
 
 def final() -> FinalEntry:

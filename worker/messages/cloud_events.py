@@ -82,18 +82,24 @@ def _binary(texts: Mapping[str, str]) -> dict[str, str]:
     return {name[3:]: text for name, text in texts.items() if name.startswith("ce_")}
 
 
-def check_event(event: Unwrapped, texts: Mapping[str, str]) -> dict[str, Any]:
-    """The data of a command event. Raises `NotReadable` if it is another event, or not a proper one."""
+def type_of(event: Unwrapped) -> str:
+    """The event's type, whatever it is; a bare record is a `refund.requested.v1`. "" if it is no text."""
+    found = REQUESTED if event.attributes is None else event.attributes.get("type")
+    return found if isinstance(found, str) else ""
+
+
+def check_event(event: Unwrapped, texts: Mapping[str, str], types: Sequence[str]) -> dict[str, Any]:
+    """The data of an event of one of these types. Raises `NotReadable` if it is another, or not a proper one."""
     if event.attributes is None:
         return event.document
-    _exactly(event.attributes, "specversion", "1.0")
+    _one_of(event.attributes, "specversion", ("1.0",))
     for name in ("id", "source"):
         text = event.attributes.get(name)
         if not (isinstance(text, str) and _ATTRIBUTE.fullmatch(text)):
             found = "missing" if text is None else shortened(text)
             expected = f"1 to {ATTRIBUTE_MAX} printable characters, like 'order-4711' (CloudEvents 1.0)"
             raise NotReadable(Problem.BAD_CLOUD_EVENT, f"ce_{name}", found, expected)
-    _exactly(event.attributes, "type", REQUESTED)
+    _one_of(event.attributes, "type", types)
     structured = event.attributes is event.document
     content_type = event.attributes.get("datacontenttype") if structured else texts.get("content-type")
     field = "datacontenttype" if structured else "content-type"
@@ -107,12 +113,12 @@ def check_event(event: Unwrapped, texts: Mapping[str, str]) -> dict[str, Any]:
     return event.data
 
 
-def _exactly(attributes: Mapping[str, object], name: str, expected: str) -> None:
+def _one_of(attributes: Mapping[str, object], name: str, known: Sequence[str]) -> None:
     found = attributes.get(name)
-    if found != expected:
+    if found not in known:
         raise NotReadable(
             Problem.BAD_CLOUD_EVENT,
             f"ce_{name}",
             "missing" if found is None else shortened(found),
-            f"{expected!r} (CloudEvents 1.0)",
+            f"{' or '.join(map(repr, known))} (CloudEvents 1.0)",
         )

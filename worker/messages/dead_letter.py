@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.messages.cloud_events import Headers
+from worker.messages.mask import MASKED
+from worker.messages.tokens import names_token, without_tokens
 from worker.refunds.entry import Origin
 
 PREFIX: Final = "kafka_dlt-"
@@ -48,7 +50,8 @@ class Fitted:
 def dead_letter_headers(
     headers: Headers, origin: Origin, group: str, error: str, message: str, timestamp_type: int
 ) -> DeadLetterHeaders:
-    """All original headers, then ours. Integers are big-endian: the partition an int32, the others int64.
+    """All original headers, then ours. Integers are big-endian: the partition an int32, the others int64. A header with
+    a merchant's token is masked.
 
     `error` is our name for what is wrong, where Spring has a class name. Ours come last, and the last
     counts: a record that was a dead letter before keeps its older story too.
@@ -63,7 +66,8 @@ def dead_letter_headers(
         str(error).encode(),
         _cut(message),
     )
-    return (*headers, *zip(_NAMES, values, strict=True))
+    safe = ((name, MASKED.encode() if names_token(name) else content) for name, content in headers)
+    return (*safe, *zip(_NAMES, values, strict=True))
 
 
 def record_size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
@@ -73,21 +77,22 @@ def record_size(key: bytes | None, value: bytes | None, headers: Headers) -> int
 
 
 def fit(value: bytes | None, headers: DeadLetterHeaders, size_max: int, key: bytes | None = None) -> Fitted:
-    """The dead letter unchanged if it fits into `size_max` bytes, else what can be kept of it.
+    """The dead letter as it came if it fits into `size_max` bytes, else what can be kept of it; without tokens in it.
 
     Kept are our own headers (with the origin, the whole can be read at its source), the sizes and SHA-256
     sums of key and value, and as many first bytes as there is room for. At least 4,096 bytes are needed for
     that.
     """
-    if record_size(key, value, headers) <= size_max:
-        return Fitted(key, value, headers)
+    safe = None if value is None else without_tokens(value)
+    if record_size(key, safe, headers) <= size_max:
+        return Fitted(key, safe, headers)
     latest = {name: content for name, content in headers if name in _NAMES}
     kept: list[tuple[str, bytes | None]] = [*latest.items()]
     kept.append((f"{PREFIX}truncated", b"true"))
     kept += _sums("value", value) + _sums("key", key)
     room = max(0, size_max - record_size(None, None, kept))
     short_key = None if key is None else key[: min(room // 2, len(key))]
-    short_value = None if value is None else value[: room - len(short_key or b"")]
+    short_value = None if safe is None else safe[: room - len(short_key or b"")]
     return Fitted(short_key, short_value, tuple(kept), truncated=True)
 
 

@@ -26,6 +26,8 @@ class Problem(StrEnum):
     UNKNOWN_CURRENCY = "UnknownCurrency"
     UNKNOWN_CHANNEL = "UnknownChannel"
     CURRENCY_NOT_ALLOWED = "CurrencyNotAllowed"
+    UNKNOWN_MERCHANT = "UnknownMerchant"
+    FIELD_NOT_ALLOWED = "FieldNotAllowed"
     # Found only after reading, by whoever knows the ledger, the clock and the partitions.
     CONFLICT = "Conflict"
     TOO_OLD = "TooOld"
