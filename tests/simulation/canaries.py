@@ -194,7 +194,7 @@ CANARIES: Final = (
         "refunds of one payment do not wait for each other",
         "G5",
         "stream/refund.py",
-        "{self.entry.attempt.command.payment_id}",
+        "{self.entry.attempt.command.payment}",
         "{self.entry.attempt.command.refund_request_id}",
     ),
     _one(
