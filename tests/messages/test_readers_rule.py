@@ -36,7 +36,9 @@ def test_an_outcome_is_booked_once_however_often_it_is_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [samples.parked(), samples.delayed(), samples.rejected()], ids=lambda e: e.type
+    "event",
+    [samples.parked(), samples.delayed(), samples.rejected(), samples.returned(), samples.contradicted()],
+    ids=lambda e: e.type,
 )
 def test_only_final_events_are_booked(event: Event) -> None:
     assert booked(event) == []

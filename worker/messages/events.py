@@ -16,6 +16,7 @@ from worker.messages.mask import masked
 from worker.refunds.command import Cause, Command
 from worker.refunds.entry import FinalEntry, OpenEntry, Origin
 from worker.refunds.money import Money
+from worker.refunds.notice import Notice
 from worker.refunds.verdict import Outcome, Park
 
 SUCCEEDED: Final = "refund.succeeded.v1"
@@ -23,6 +24,8 @@ FAILED: Final = "refund.failed.v1"
 PARKED: Final = "refund.parked.v1"
 DELAYED: Final = "refund.delayed.v1"
 REJECTED: Final = "refund.rejected.v1"
+RETURNED: Final = "refund.returned.v1"
+CONTRADICTED: Final = "refund.contradicted.v1"
 
 SCHEMA_PREFIX: Final = "urn:alipay-refund-worker:"
 # Never changes: it is part of every event id that was ever published.
@@ -104,6 +107,46 @@ def rejected_event(
     }
     name = f"{origin.topic}/{origin.partition}/{origin.offset}/{origin.timestamp_ms}"
     return _event(REJECTED, data, name, cause, now, source, routing_key)
+
+
+def later_event(
+    kind: str,
+    refund_request_id: str,
+    notice: Notice,
+    cause: Cause,
+    now: float,
+    source: str,
+    routing_key: bytes,
+    *,
+    succeeded: bool,
+) -> Event:
+    """`refund.returned.v1` or `refund.contradicted.v1`: what became known after the outcome, which it does not change.
+
+    `succeeded`: what the outcome said. `cause`: the signal that carries the notice. One of each kind per refund, so its
+    id is derived from these two.
+    """
+    data = {
+        "refundRequestId": refund_request_id,
+        "channel": notice.channel,
+        "outcome": "succeeded" if succeeded else "failed",
+        "notice": notice_facts(notice),
+    }
+    return _event(kind, data, f"{refund_request_id}:{kind}", cause, now, source, routing_key)
+
+
+def notice_facts(notice: Notice) -> dict[str, Any]:
+    """A notice in the fields of our messages, without its channel; what it does not say is left out."""
+    facts = {
+        "providerRequestId": notice.provider_request_id,
+        "paymentId": notice.payment_id,
+        "orderNumber": notice.order_number,
+        "status": notice.status.value,
+        "refundAmount": None if notice.amount is None else _amount(notice.amount),
+        "refundId": notice.provider_refund_id,
+        "happenedAt": rfc3339(notice.at),
+        "noticeId": notice.notice_id,
+    }
+    return {name: fact for name, fact in facts.items() if fact}
 
 
 def final_entry(entry: OpenEntry, event: Event, now: float) -> FinalEntry:
