@@ -46,10 +46,21 @@ MIXED = _certificate(EC_KEY, issuer=ALIPAY.key)
 SMALL = _certificate(rsa.generate_private_key(65537, 1024))  # noqa: S505  # refused, as it should be
 
 
+def _changed(pem: bytes, old: bytes, new: bytes) -> bytes:
+    head, *lines, foot = pem.splitlines()
+    der = base64.b64decode(b"".join(lines))
+    assert old in der
+    return b"\n".join((head, base64.b64encode(der.replace(old, new)), foot, b""))
+
+
 def _damaged(pem: bytes) -> bytes:
-    der = base64.b64decode(b"".join(pem.splitlines()[1:-1]))
-    head, *_, foot = pem.splitlines()
-    return head + b"\n" + base64.b64encode(der[:4] + b"\x00" + der[5:]) + b"\n" + foot + b"\n"
+    """Of a version that does not exist."""
+    return _changed(pem, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09")
+
+
+NAMELESS = _changed(OWN, b"Test, Ant", b"Test, \xff\xfe\xfd")
+# Of a curve that nobody knows: the certificate can be read, its key cannot.
+UNKNOWN = _changed(EC, bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d03017f"))
 
 
 @VECTORS
@@ -114,9 +125,11 @@ def test_both_of_alipays_certificates_are_believed_while_it_changes_them() -> No
         (lambda: load_certificates(OWN, ROOT, [b"?"], MERCHANT), "Alipay's certificate"),
         (lambda: load_certificates(OWN, ROOT, [EC], MERCHANT), "another key"),
         (lambda: load_certificates(OWN, ROOT, [MIXED], MERCHANT), "another key"),
+        (lambda: load_certificates(OWN, ROOT, [UNKNOWN], MERCHANT), "another key"),
         (lambda: load_certificates(OWN, ROOT, [SMALL], MERCHANT), "another key"),
         (lambda: load_certificates(OWN, ROOT, [_damaged(EC)], MERCHANT), "no readable certificate"),
         (lambda: load_certificates(_damaged(OWN), ROOT, [ALIPAYS], MERCHANT), "damaged"),
+        (lambda: load_certificates(NAMELESS, ROOT, [ALIPAYS], MERCHANT), "damaged"),
         (lambda: load_certificates(OWN, EC, [ALIPAYS], MERCHANT), "alipayRootCert.crt"),
     ],
 )

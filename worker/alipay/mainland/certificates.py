@@ -92,8 +92,10 @@ def _first(pem: bytes, expected: str) -> x509.Certificate:
 def _parsed(block: bytes, expected: str) -> x509.Certificate | None:
     """The certificate; None if it is of another kind than RSA and cannot be read, as one of Alipay's roots cannot."""
     try:
-        return x509.load_pem_x509_certificate(block)
-    except ValueError:
+        certificate = x509.load_pem_x509_certificate(block)
+        certificate.issuer.rfc4514_string()  # names are read when they are asked for
+        return certificate
+    except (ValueError, x509.InvalidVersion):
         try:
             der = base64.b64decode(b"".join(block.splitlines()[1:-1]), validate=True)
         except ValueError:

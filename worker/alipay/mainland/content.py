@@ -222,7 +222,8 @@ def _contradiction(
     amount = _amount(fields)
     if amount is None and required:
         raise Unbelievable("refund_amount is missing; expected the refund's own")
-    if amount and amount != command.amount.value:
+    # "0.00" without a success only says that there is none.
+    if amount != command.amount.value and (amount or required):
         return Contradicted(f"refund_amount is {fields['refund_amount']!r}, ours {yuan(command.amount)!r}")
     return None
 
