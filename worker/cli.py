@@ -103,7 +103,10 @@ def check(config: Path | None, *, as_json: bool) -> None:
         terminal.show_json({"ok": good, "findings": findings, "effective": terminal.effective(settings)})
     else:
         terminal.show_effective(settings)
-        terminal.show("everything is as it should be" if good else "not ready; see above", "bold")
+        ready = (
+            "ready; mind the warnings" if any(f.cure for f in findings) else "everything is as it should be"
+        )
+        terminal.show(ready if good else "not ready; see above", "bold")
     sys.exit(not good)
 
 

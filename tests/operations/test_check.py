@@ -1,10 +1,12 @@
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.settings.files import ALIPAY_PRIVATE, PUBLIC, problems, written
-from worker.operations.check import Finding, check, clock_findings, proved, wrong
+from tests.settings.certificates import certificate
+from tests.settings.files import ALIPAY_PRIVATE, ALIPAY_PUBLIC, MAINLAND, PUBLIC, problems, written
+from worker.operations.check import Finding, check, clock_findings, expiry_findings, proved, wrong
 from worker.refunds.reply import (
     Misconfigured,
     NotFound,
@@ -16,9 +18,11 @@ from worker.refunds.reply import (
 )
 from worker.settings import Settings, SettingsWrong, load
 from worker.simulator import AlipaySimulator, SimulatorSettings
+from worker.simulator.accounts import AppSettings
 
 DATE = "Thu, 01 Jan 1970 00:01:40 GMT"  # second 100
 NO_KAFKA = "127.0.0.1:9"  # the discard port: nothing listens there
+BY_PAYMENT = {"WORKER_STREAM__ROUTING_KEY": "payment"}
 
 
 @pytest.fixture
@@ -105,3 +109,97 @@ def test_without_a_date_the_clock_is_not_judged(date: str) -> None:
 )
 def test_only_an_answer_that_alipay_signed_proves_the_keys(reply: Reply | NotStarted, good: bool) -> None:
     assert proved("channels.local", reply).good is good
+
+
+class TestMainland:
+    """The same for an app id of the mainland's OpenAPI, by both of its interfaces."""
+
+    @pytest.fixture
+    async def openapi(self) -> AsyncIterator[AlipaySimulator]:
+        apps = {"2021000000000001": AppSettings(PUBLIC, tokens=("good-token", "other-token"))}
+        async with AlipaySimulator(
+            SimulatorSettings(apps=apps, alipay_private_key=ALIPAY_PRIVATE)
+        ) as simulator:
+            yield simulator
+
+    @staticmethod
+    async def found(folder: Path, url: str, more: str = "", **environ: str) -> list[Finding]:
+        fixed = {"WORKER_CHANNELS__CN__BASE_URL": url, "KAFKA_BOOTSTRAP_SERVERS": NO_KAFKA}
+        settings = load(written(folder, more, MAINLAND), fixed | environ)
+        return [finding async for finding in check(settings) if finding.area == "channels.cn"]
+
+    @pytest.mark.parametrize("api", ["v2", "v3"])
+    async def test_keys_that_fit_are_proved_without_moving_money(
+        self, tmp_path: Path, openapi: AlipaySimulator, api: str
+    ) -> None:
+        """v3 does not sign errors, and an inquiry about nothing is one: there v2 proves Alipay's key."""
+        found = await self.found(tmp_path, openapi.url, f'api = "{api}"\n', **BY_PAYMENT)
+        assert [finding.cure for finding in found] == [""] * len(found)
+        assert found[-1].text == "Alipay knows this client, and both sides' keys fit"
+        assert openapi.ledger.movements == []
+
+    @pytest.mark.parametrize("api", ["v2", "v3"])
+    async def test_a_wrong_public_key_of_alipay_is_found(self, tmp_path: Path, api: str) -> None:
+        apps = {"2021000000000001": AppSettings(PUBLIC)}
+        async with AlipaySimulator(SimulatorSettings(apps=apps)) as other:
+            finding = (await self.found(tmp_path, other.url, f'api = "{api}"\n'))[-1]
+        assert "cannot be trusted" in finding.text
+        assert "alipay_cert_files" in finding.cure
+
+    @pytest.mark.parametrize("api", ["v2", "v3"])
+    async def test_an_unknown_app_is_named_with_its_cure(
+        self, tmp_path: Path, openapi: AlipaySimulator, api: str
+    ) -> None:
+        more = {"WORKER_CHANNELS__CN__APP_ID": "2021000000000009"}
+        finding = (await self.found(tmp_path, openapi.url, f'api = "{api}"\n', **more))[-1]
+        assert "Alipay refuses this client" in finding.text
+        assert finding.cure not in ("", "ask Alipay's support")
+
+    @pytest.mark.parametrize("api", ["v2", "v3"])
+    async def test_every_merchants_token_is_proved(
+        self, tmp_path: Path, openapi: AlipaySimulator, api: str
+    ) -> None:
+        more = f'api = "{api}"\n'
+        for merchant, token in (("good", "good-token"), ("bad", "bad-token"), ("other", "other-token")):
+            (tmp_path / merchant).write_text(token)
+            more += f'[channels.cn.merchants.{merchant}]\napp_auth_token_file = "{tmp_path}/{merchant}"\n'
+        good, bad, other = (await self.found(tmp_path, openapi.url, more))[-3:]
+        assert good.text == "Alipay knows merchant 'good', and both sides' keys fit"
+        assert "Alipay refuses merchant 'bad'" in bad.text
+        assert not bad.good
+        assert other.good
+        assert "bad-token" not in bad.text
+
+    async def test_without_routing_by_payment_the_spacing_is_warned_about(self, tmp_path: Path) -> None:
+        nobody = "http://127.0.0.1:9"
+        [warning] = [finding for finding in await self.found(tmp_path, nobody) if finding.warning]
+        assert warning.good
+        assert "only within a partition" in warning.text
+        assert 'routing_key = "payment"' in warning.cure
+        assert not any(finding.warning for finding in await self.found(tmp_path, nobody, **BY_PAYMENT))
+
+    async def test_certificates_that_end_soon_are_warned_about(self, tmp_path: Path) -> None:
+        now = datetime.now(UTC)
+        (tmp_path / "app.crt").write_bytes(certificate(PUBLIC, ALIPAY_PRIVATE, "app", 20, now))
+        (tmp_path / "alipay.crt").write_bytes(certificate(ALIPAY_PUBLIC, ALIPAY_PRIVATE, "alipay", -1, now))
+        (tmp_path / "later.crt").write_bytes(certificate(ALIPAY_PUBLIC, ALIPAY_PRIVATE, "later", 31, now))
+        (tmp_path / "root.crt").write_bytes(certificate(ALIPAY_PUBLIC, ALIPAY_PRIVATE, "root", 5, now))
+        text = MAINLAND.partition("alipay_public_key_files")[0] + (
+            'app_cert_file = "{folder}/app.crt"\nalipay_root_cert_file = "{folder}/root.crt"\n'
+            'alipay_cert_files = ["{folder}/alipay.crt", "{folder}/later.crt"]\nbase_url = "http://127.0.0.1:9"\n'
+        )
+        settings = load(written(tmp_path, text=text), BY_PAYMENT)
+        found = [finding async for finding in check(settings) if finding.area == "channels.cn"]
+        [soon, ended] = [
+            finding for finding in found if "is valid only" in finding.text or "not valid" in finding.text
+        ]
+        assert ("app.crt" in soon.text, soon.good, bool(soon.cure)) == (True, True, True)
+        assert ("alipay.crt" in ended.text, ended.good) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"), [(-1, ["wrong"]), (0, ["wrong"]), (1, ["warning"]), (29.9, ["warning"]), (30, [])]
+)
+def test_a_certificate_is_judged_by_its_end(days: float, expected: list[str]) -> None:
+    found = expiry_findings("channels.cn", "app_cert_file 'app.crt'", 1e9 + days * 86_400, 1e9)
+    assert ["warning" if finding.good else "wrong" for finding in found] == expected

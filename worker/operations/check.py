@@ -5,15 +5,23 @@ import email.utils
 import ssl
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final, assert_never
 
 import aiohttp
+from cryptography import x509
 
-from worker.alipay.ams.codes import INQUIRY_CODES
+import worker.alipay.ams.codes as ams
+import worker.alipay.mainland.codes as mainland
+from worker.alipay.ams.interface import AmsInterface
 from worker.alipay.channel import Channel
+from worker.alipay.codes import Row
 from worker.alipay.gateway import ChannelGateway
+from worker.alipay.mainland.v2 import MainlandV2
+from worker.alipay.mainland.v3 import MainlandV3
 from worker.kafka import cluster, topics
 from worker.kafka.connection import Unreachable
 from worker.refunds.attempt import Attempt, Stage
@@ -33,24 +41,32 @@ from worker.refunds.reply import (
     Unknown,
     Unreadable,
 )
-from worker.settings import Settings, SettingsWrong
+from worker.settings import MainlandSettings, Settings, SettingsWrong
 from worker.settings.account import account
 
 CLOCK_OFF_MAX_S: Final = 30.0
 """Alipay does not say how far a request-time may be off; leases and quiet times need far less than this."""
 
 
+EXPIRES_SOON_S: Final = 30 * 86_400.0
+"""How long before its end a certificate is warned about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. `cure` is "" exactly if it is as it should be."""
+    """One thing that was looked at. `cure` is "" exactly if it is as it should be.
+
+    `warning`: the worker can do its work all the same.
+    """
 
     area: str
     text: str
     cure: str = ""
+    warning: bool = False
 
     @property
     def good(self) -> bool:
-        return not self.cure
+        return self.warning or not self.cure
 
 
 async def check(settings: Settings) -> AsyncIterator[Finding]:
@@ -98,22 +114,55 @@ async def _topics(settings: Settings) -> list[Finding]:
 
 
 async def _channel(name: str, settings: Settings) -> list[Finding]:
-    area = f"channels.{name}"
+    area, channel = f"channels.{name}", settings.channels[name]
     try:
-        loaded = account(name, settings.channels[name])
+        loaded = account(name, channel)
     except SettingsWrong as unusable:
         return [Finding(area, *_split(str(problem))) for problem in unusable.problems]
+    found = list(_mainland(area, channel, settings)) if isinstance(channel, MainlandSettings) else []
     keys = loaded.interface.keys
     bits = keys.signer.key.key_size
     readable = f"keys readable: ours {keys.signer.fingerprint} ({bits} bits), Alipay's "
-    found = [Finding(area, readable + ", ".join(keys.verifier.fingerprints))]
-    return [*found, *await _reached(area, loaded)]
+    found.append(Finding(area, readable + ", ".join(keys.verifier.fingerprints)))
+    # A merchant's token is proved only with its help; without tokens there is nobody but us.
+    merchants = [one.merchant for one in channel.token_files] or [""]
+    return [*found, *await _reached(area, loaded, merchants)]
 
 
-async def _reached(area: str, loaded: Channel) -> list[Finding]:
-    reach, proof = await asyncio.gather(_greet(area, loaded), _ask(area, loaded))
+def _mainland(area: str, channel: MainlandSettings, settings: Settings) -> Iterator[Finding]:
+    if settings.stream.routing_key != "payment":
+        text = (
+            f"routing_key is {settings.stream.routing_key!r}, so the {channel.payment_spacing_s:g} s that Alipay wants "
+            "between two refunds of one trade are kept only within a partition"
+        )
+        cure = 'set [stream] routing_key = "payment" before the first command is written'
+        yield Finding(area, text, cure, warning=True)
+    now = time.time()
+    for setting, files in (
+        ("app_cert_file", (channel.app_cert_file,)),
+        ("alipay_cert_files", channel.alipay_cert_files),
+    ):
+        for file in files:
+            if file is not None:
+                ends = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
+                yield from expiry_findings(area, f"{setting} {str(file)!r}", ends.timestamp(), now)
+
+
+def expiry_findings(area: str, name: str, ends: float, now: float) -> Iterator[Finding]:
+    """Whether a certificate is valid (Unix seconds), and for long enough. Nothing to say if it is."""
+    cure = "download the next one from Alipay's open platform; the worker takes it over while it runs"
+    day = datetime.fromtimestamp(ends, UTC).date()
+    if ends <= now:
+        yield Finding(area, f"{name} is not valid since {day}", cure)
+    elif ends - now < EXPIRES_SOON_S:
+        yield Finding(area, f"{name} is valid only until {day}", cure, warning=True)
+
+
+async def _reached(area: str, loaded: Channel, merchants: Sequence[str]) -> list[Finding]:
+    reach, proofs = await asyncio.gather(_greet(area, loaded), _ask(area, loaded, merchants))
     # One broken connection is one finding.
-    return reach if any(not one.good for one in reach) and not proof.good else [*reach, proof]
+    unreachable = any(not one.good for one in reach) and not any(one.good for one in proofs)
+    return reach if unreachable else [*reach, *proofs]
 
 
 async def _greet(area: str, loaded: Channel) -> list[Finding]:
@@ -146,26 +195,60 @@ def clock_findings(area: str, date: str, now: float) -> Iterator[Finding]:
     yield Finding(area, text, "" if abs(off_s) <= CLOCK_OFF_MAX_S else "run a time service (NTP) here")
 
 
-async def _ask(area: str, loaded: Channel) -> Finding:
-    """A signed inquiry about a refund that does not exist: the answer proves both sides' keys, and moves nothing."""
+async def _ask(area: str, loaded: Channel, merchants: Sequence[str]) -> list[Finding]:
+    """A signed inquiry about a refund that does not exist, for each merchant, which moves nothing.
+
+    The answer proves both sides' keys and the merchant's token. After one that concerns all, the others are not asked.
+    """
+    found: list[Finding] = []
+    async with AsyncExitStack() as stack:
+        gateway, second = [
+            await stack.enter_async_context(ChannelGateway(each, _unseen, time.time, time.monotonic))
+            for each in (loaded, _signing_errors(loaded))
+        ]
+        for merchant in merchants:
+            reply = await _inquired(gateway, loaded, merchant)
+            if isinstance(reply, Unreadable) and not reply.signed:
+                reply = await _inquired(second, loaded, merchant)
+            found.append(proved(area, reply, merchant))
+            if not found[-1].good and not (isinstance(reply, Misconfigured) and reply.merchant):
+                break
+    return found
+
+
+def _signing_errors(loaded: Channel) -> Channel:
+    """The same account by an interface whose errors are signed too, to prove Alipay's key: v3's are not, v2's are."""
+    match loaded.interface:
+        case MainlandV3(account=app, environment=where, keys=keys, tokens=tokens, certificates=certificates):
+            return replace(loaded, interface=MainlandV2(app, where, keys, tokens, certificates))
+        case _:
+            return loaded
+
+
+async def _inquired(gateway: ChannelGateway, loaded: Channel, merchant: str) -> Reply | NotStarted:
     nobody = f"check-{uuid.uuid4().hex}"
-    command = Command(nobody, nobody, nobody, Money("USD", 1), loaded.name)
-    async with ChannelGateway(loaded, lambda *_: None, time.time, time.monotonic) as gateway:
-        reply = await gateway.call(Attempt(command, stage=Stage.INQUIRE), b"", lambda: True)
-    return proved(area, reply)
+    if isinstance(loaded.interface, AmsInterface):
+        command = Command(nobody, nobody, nobody, Money("USD", 1), loaded.name, merchant)
+    else:
+        command = Command(nobody, nobody, "", Money("CNY", 1), loaded.name, merchant, order_number=nobody)
+    return await gateway.call(Attempt(command, stage=Stage.INQUIRE), b"", lambda: True)
 
 
-def proved(area: str, reply: Reply | NotStarted) -> Finding:
-    """What the answer to an inquiry about nothing says about keys and account."""
+def _unseen(*_: object) -> None:
+    """No metrics are kept."""
+
+
+def proved(area: str, reply: Reply | NotStarted, merchant: str = "") -> Finding:
+    """What the answer to an inquiry about nothing says about keys, account and the merchant's token."""
+    who = f"merchant {merchant!r}" if merchant else "this client"
     match reply:
         case NotFound() | Succeeded() | Declined() | Pending() | Contradicted() | Unfunded():
-            return Finding(area, "Alipay knows this client, and both sides' keys fit")
+            return Finding(area, f"Alipay knows {who}, and both sides' keys fit")
         case Misconfigured(code=code, message=message):
-            row = INQUIRY_CODES.get(code)
-            cure = row.what_to_do if row is not None else "ask Alipay's support"
-            return Finding(area, f"Alipay refuses this client: {code} {message}".rstrip(), cure)
+            cure = next((row.what_to_do for row in _rows(code)), "ask Alipay's support")
+            return Finding(area, f"Alipay refuses {who}: {code} {message}".rstrip(), cure)
         case Unreadable(reason=reason):
-            cure = "compare alipay_public_key_files with the key in Alipay's dashboard"
+            cure = "compare alipay_public_key_files (or alipay_cert_files) with what Alipay's dashboard shows"
             return Finding(area, f"Alipay's answer cannot be trusted: {reason}", cure)
         case Unknown(reason=reason):
             cure = "try again; if it stays so, check base_url and the network, or ask Alipay's support"
@@ -176,6 +259,12 @@ def proved(area: str, reply: Reply | NotStarted) -> Finding:
             return Finding(area, "no inquiry was made", "try again")
         case _:
             assert_never(reply)
+
+
+def _rows(code: str) -> Iterator[Row]:
+    for table, name in ((ams.INQUIRY_CODES, code), (mainland.INQUIRY_CODES, mainland.normalised(code))):
+        if (row := table.get(name)) is not None:
+            yield row
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -40,10 +40,12 @@ def show_problems(wrong: SettingsWrong) -> None:
 
 def show_finding(finding: Finding) -> None:
     """One line, and its cure on a second."""
-    mark, style = ("ok", "green") if finding.good else ("WRONG", "bold red")
+    mark, style = ("ok", "green")
+    if finding.cure:
+        mark, style = ("warn", "yellow") if finding.good else ("WRONG", "bold red")
     out.print(f"[{style}]{mark:<6}[/]", end="")
     show(f"{finding.area}: {finding.text}")
-    if not finding.good:
+    if finding.cure:
         show(f"       -> {finding.cure}", "yellow")
 
 
