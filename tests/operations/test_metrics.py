@@ -3,10 +3,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from worker.alipay.ams.codes import INQUIRY_CODES, REFUND_CODES
 from worker.alipay.gateway import Phase
 from worker.operations.metric_table import METRICS, PREFIX, Kind, markdown
-from worker.operations.metrics import Metrics, reply_labels
+from worker.operations.metrics import CODES, Metrics, reply_labels
 from worker.refunds.entry import State
 from worker.refunds.money import Money
 from worker.refunds.reply import (
@@ -41,6 +40,7 @@ LABELS: list[tuple[Reply, tuple[str, str]]] = [
     (Throttled("REQUEST_TRAFFIC_EXCEED_LIMIT"), ("throttled", "REQUEST_TRAFFIC_EXCEED_LIMIT")),
     (NotFound("ORDER_NOT_EXIST"), ("not_found", "ORDER_NOT_EXIST")),
     (Misconfigured("INVALID_SIGNATURE"), ("misconfigured", "INVALID_SIGNATURE")),
+    (Unfunded("SELLER_BALANCE_NOT_ENOUGH"), ("unfunded", "SELLER_BALANCE_NOT_ENOUGH")),
     (Unfunded("SOMETHING_NEW"), ("unfunded", "other")),
 ]
 
@@ -123,6 +123,15 @@ def test_what_an_alert_counts_is_there_before_it_happens() -> None:
     errors = "alipay_transport_errors_total"
     assert all(value(metrics, errors, channel="global", phase=phase) == 0 for phase in Phase)
     assert value(metrics, "channel_halted", channel="global") == 0
+    assert value(metrics, "halted_merchants", channel="global") == 0
+
+
+def test_halts_are_shown_of_a_channel_and_counted_of_its_merchants() -> None:
+    metrics = made()
+    metrics.halted("global", True)
+    metrics.merchants_halted("global", 2)
+    assert value(metrics, "channel_halted", channel="global") == 1
+    assert value(metrics, "halted_merchants", channel="global") == 2
 
 
 def test_a_call_is_counted_by_reply_and_code_and_its_failure_by_phase() -> None:
@@ -141,7 +150,7 @@ def test_a_call_is_counted_by_reply_and_code_and_its_failure_by_phase() -> None:
 @pytest.mark.parametrize(("reply", "labels"), LABELS)
 def test_a_reply_has_labels_from_a_closed_set(reply: Reply, labels: tuple[str, str]) -> None:
     assert reply_labels(reply) == labels
-    assert labels[1] in {*REFUND_CODES, *INQUIRY_CODES, "none", "other"}
+    assert labels[1] in {*CODES, "none", "other"}
 
 
 def test_every_kind_of_reply_is_among_them() -> None:

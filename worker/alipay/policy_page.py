@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
-from worker.alipay.ams.codes import INQUIRY_CODES, REFUND_CODES, UNLISTED_INQUIRY, UNLISTED_REFUND, Status
+from worker.alipay.ams import codes as ams
 from worker.alipay.codes import Row
+from worker.alipay.mainland import codes as mainland
 from worker.refunds.attempt import Stage
 from worker.refunds.policy import POLICY, Rule, Terms
 from worker.refunds.reply import REPLIES, NextAction, Reply, Succeeded, Unknown
@@ -77,7 +78,8 @@ PARK_REASONS: Final[Mapping[ParkReason, str]] = {
     ParkReason.PROVIDER_ID_WINDOW: "Proven absent, but so late that Alipay may have forgotten the id: sending it again "
     "could refund twice",
     ParkReason.MERCHANT_BALANCE: "The merchant's balance is too low; fund it, then do as `next_action` says",
-    ParkReason.UNLISTED_CODE: "A confirmed F with a code that is not in Alipay's documents",
+    ParkReason.UNLISTED_CODE: "A confirmed decline with a code that is not in Alipay's documents, or that its row leaves "
+    "to a person",
     ParkReason.MISCONFIGURED_ALONE: "Alipay refuses the credential for this refund, yet accepts it for later ones",
     ParkReason.IMPOSSIBLE_REPLY: "An answer that this call cannot have",
     ParkReason.SUSPECT_DECLINE: "A decline that our own configuration can cause, and no success of the account came to "
@@ -106,8 +108,13 @@ def arrows(stage: Stage, reply: type[Reply]) -> tuple[Arrow, ...]:
 
 def page() -> str:
     """docs/policy.md."""
-    parts = [HEADER, _policy(), LIFECYCLE, _diagram(), CODES, _codes(REFUND_CODES, UNLISTED_REFUND)]
-    parts += ["## Result codes of an inquiry", INQUIRIES, _codes(INQUIRY_CODES, UNLISTED_INQUIRY)]
+    parts = [HEADER, _policy(), LIFECYCLE, _diagram(), CODES]
+    parts += ["## Global API: a refund call's codes", GLOBAL, _codes(ams.REFUND_CODES, ams.UNLISTED_REFUND)]
+    parts += ["## Global API: an inquiry's codes", INQUIRIES, _codes(ams.INQUIRY_CODES, ams.UNLISTED_INQUIRY)]
+    parts += ["## Mainland: a refund call's codes", MAINLAND]
+    parts += [_codes(mainland.REFUND_CODES, mainland.UNLISTED_REFUND)]
+    parts += ["## Mainland: a query's codes", QUERIES]
+    parts += [_codes(mainland.INQUIRY_CODES, mainland.UNLISTED_INQUIRY)]
     parts += ["## Why a refund is parked", PARKS, _named(PARK_REASONS, "reason")]
     parts += ["## What `next_action` advises", _named(NEXT_ACTIONS, "next_action")]
     parts += ["## The numbers", NUMBERS, _terms()]
@@ -116,8 +123,8 @@ def page() -> str:
 
 HEADER: Final = """# Policy
 
-Made from the tables in `worker/refunds/policy.py` and `worker/alipay/ams/codes.py` by
-`python -m worker.alipay.policy_page > docs/policy.md`; a test fails when this page is stale.
+Made from the tables in `worker/refunds/policy.py`, `worker/alipay/ams/codes.py` and `worker/alipay/mainland/codes.py`
+by `python -m worker.alipay.policy_page > docs/policy.md`; a test fails when this page is stale.
 
 ## What follows from an answer
 
@@ -133,14 +140,27 @@ answer leaves it open and its attempts or its time are used up. A halted refund 
 its credential works again; a held one is asked about anew if its partition gets another owner. `parked` waits for a
 person. Only `succeeded` and `failed` are final."""
 
-CODES: Final = """## Result codes of a refund call
+CODES: Final = """## Result codes
 
-A code means what its row says only together with the listed status; otherwise it counts as unlisted.
+The same code means other things in another interface, and on an inquiry. With another status than its row lists a code
+counts as unlisted. Flags:
 
 - *confirm*: asked about before it is believed, because a success of ours may hide behind it or Alipay says so.
 - *suspect*: published only once the same account has had a success, because our configuration can cause it.
 - *park*: never failed by the worker on its own.
 - *merchant*: halts only the merchant that the command names; the channel's account if it names none."""
+
+GLOBAL: Final = """\
+The status is `resultStatus`: S done, F failed, U unknown."""
+
+MAINLAND: Final = """\
+v2 and v3. The code is `sub_code` without its prefix (`ACQ.`, `isv.`, `aop.`, …) and the status v2's public `code`;
+where there is no `sub_code` the code is the public one. A refund that failed may only be issued again under its old
+number."""
+
+QUERIES: Final = """\
+A query's result says whether the *query* worked. Only `refund_status` REFUND_SUCCESS, with our number and amount, is
+Succeeded; a query that worked and has no `refund_status` is NotFound."""
 
 INQUIRIES: Final = """\
 An inquiry's result says whether the *inquiry* worked. Only `refundStatus` speaks of the refund: SUCCESS is Succeeded,
@@ -150,9 +170,10 @@ PARKS: Final = """\
 A parked refund is not final, and nothing is claimed about its money. `refund.parked.v1` carries the reason."""
 
 NUMBERS: Final = """\
-Each is a setting of a channel, see [settings.md](settings.md); `python -m worker check` shows those in force. The wait
-before the next call is `backoff_floor_s` plus a random part of at most `backoff_base_s` · 2ⁿ, which never exceeds
-`backoff_cap_s`. The random part is derived from the refund's id, so a redelivery repeats it."""
+Each is a setting of a channel, see [settings.md](settings.md), which has the mainland's own defaults;
+`python -m worker check` shows those in force. The wait before the next call is `backoff_floor_s` plus a random part of at
+most `backoff_base_s` · 2ⁿ, which never exceeds `backoff_cap_s`. The random part is derived from the refund's id, so a
+redelivery repeats it."""
 
 
 def _policy() -> str:
@@ -192,7 +213,7 @@ def _name(end: str) -> str:
     return end.name if isinstance(end, Stage) else end
 
 
-def _codes(listed: Mapping[str, Row], unlisted: Mapping[Status, Row]) -> str:
+def _codes(listed: Mapping[str, Row], unlisted: Mapping[ams.Status, Row] | Mapping[str, Row]) -> str:
     head = ["code", "status", "reply", "flags", "meaning", "what to do", "next_action"]
     rows = [_row(f"`{code}`", row) for code, row in listed.items()]
     rows += [_row("*unlisted*", row) for row in unlisted.values()]
@@ -202,7 +223,15 @@ def _codes(listed: Mapping[str, Row], unlisted: Mapping[Status, Row]) -> str:
 def _row(name: str, row: Row) -> list[str]:
     flags = [flag for flag in ("confirm", "suspect", "park", "merchant") if getattr(row, flag)]
     action = "" if row.next_action is NextAction.NONE else f"`{row.next_action}`"
-    return [name, row.status, row.kind.__name__, ", ".join(flags), row.meaning, row.what_to_do, action]
+    return [
+        name,
+        row.status or "*other*",
+        row.kind.__name__,
+        ", ".join(flags),
+        row.meaning,
+        row.what_to_do,
+        action,
+    ]
 
 
 def _named(meanings: Mapping[ParkReason, str] | Mapping[NextAction, str], head: str) -> str:

@@ -8,8 +8,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from worker.alipay.ams.codes import INQUIRY_CODES, REFUND_CODES
+from worker.alipay.ams import codes as ams
 from worker.alipay.gateway import Phase
+from worker.alipay.mainland import codes as mainland
 from worker.operations.metric_table import METRICS, PREFIX
 from worker.refunds.entry import State
 from worker.refunds.money import Money
@@ -28,7 +29,9 @@ from worker.refunds.reply import (
 )
 from worker.refunds.verdict import ParkReason
 
-CODES: Final = frozenset(REFUND_CODES) | frozenset(INQUIRY_CODES)
+CODES: Final = frozenset().union(
+    ams.REFUND_CODES, ams.INQUIRY_CODES, mainland.REFUND_CODES, mainland.INQUIRY_CODES
+)
 """The codes that get a label of their own. Others would let an answer's text make time series without end."""
 
 Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
