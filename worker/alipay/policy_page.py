@@ -78,8 +78,8 @@ PARK_REASONS: Final[Mapping[ParkReason, str]] = {
     ParkReason.PROVIDER_ID_WINDOW: "Proven absent, but so late that Alipay may have forgotten the id: sending it again "
     "could refund twice",
     ParkReason.MERCHANT_BALANCE: "The merchant's balance is too low; fund it, then do as `next_action` says",
-    ParkReason.UNLISTED_CODE: "A confirmed decline with a code that is not in Alipay's documents, or that its row leaves "
-    "to a person",
+    ParkReason.UNLISTED_CODE: "A confirmed decline with a code that is not in Alipay's documents, or one that its row "
+    "leaves to a person",
     ParkReason.MISCONFIGURED_ALONE: "Alipay refuses the credential for this refund, yet accepts it for later ones",
     ParkReason.IMPOSSIBLE_REPLY: "An answer that this call cannot have",
     ParkReason.SUSPECT_DECLINE: "A decline that our own configuration can cause, and no success of the account came to "
@@ -171,8 +171,8 @@ A parked refund is not final, and nothing is claimed about its money. `refund.pa
 
 NUMBERS: Final = """\
 Each is a setting of a channel, see [settings.md](settings.md), which has the mainland's own defaults;
-`python -m worker check` shows those in force. The wait before the next call is `backoff_floor_s` plus a random part of at
-most `backoff_base_s` · 2ⁿ, which never exceeds `backoff_cap_s`. The random part is derived from the refund's id, so a
+`python -m worker check` shows those in force. The wait before the next call is `backoff_floor_s` plus a random part of
+at most `backoff_base_s` · 2ⁿ, which never exceeds `backoff_cap_s`. The random part is derived from the refund's id, so a
 redelivery repeats it."""
 
 
