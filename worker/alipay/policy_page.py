@@ -172,8 +172,8 @@ A parked refund is not final, and nothing is claimed about its money. `refund.pa
 NUMBERS: Final = """\
 Each is a setting of a channel, see [settings.md](settings.md), which has the mainland's own defaults;
 `python -m worker check` shows those in force. The wait before the next call is `backoff_floor_s` plus a random part of
-at most `backoff_base_s` · 2ⁿ, which never exceeds `backoff_cap_s`. The random part is derived from the refund's id, so a
-redelivery repeats it."""
+at most `backoff_base_s` · 2ⁿ, which never exceeds `backoff_cap_s`. The random part is derived from the refund's id, so
+a redelivery repeats it."""
 
 
 def _policy() -> str:
