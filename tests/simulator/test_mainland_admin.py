@@ -71,3 +71,15 @@ async def test_the_token_of_a_merchant_is_revoked_and_restored(alipay: Alipay) -
 async def test_nonsense_is_told_what_was_expected(alipay: Alipay, path: str, body: object) -> None:
     status, answer = await alipay.client.admin("POST", path, body)
     assert (status, "xpected" in answer["error"]) == (400, True)
+
+
+async def test_v3_signs_errors_about_a_trade_if_told_to(alipay: Alipay) -> None:
+    """Which of them the real one signs is not documented; its gateway's own errors it does not."""
+    client = alipay.mainland("v3")
+    switches = {"v3_signs_errors": True}
+    assert (await client.refund(out_trade_no="nobody")).verified is None
+    assert (await alipay.client.admin("POST", "switches", switches))[1]["v3_signs_errors"] is True
+    reply = await client.refund(out_trade_no="nobody")
+    assert (reply.http_status, reply.code, reply.verified) == (400, "ACQ.TRADE_NOT_EXIST", True)
+    reply = await replace(client, app_id="2021999999999999").refund()
+    assert (reply.code, reply.verified) == ("invalid-app-id", None)

@@ -17,7 +17,7 @@ from tests.simulator.mainland import APP_ID
 from tests.simulator.notified import ACCEPTED, Delivery, Receiver
 from worker.alipay.ams.signing import signature_in, string_to_sign
 from worker.simulator import Operation, Rule, modes
-from worker.simulator.accounts import AppSettings
+from worker.simulator.accounts import AppSettings, Certificates
 from worker.simulator.modes import Mode
 from worker.simulator.notifier import NotifierSettings
 
@@ -330,7 +330,7 @@ async def test_a_deposit_back_is_told_to_the_apps_gateway_and_by_queries(notifie
     content = orjson.loads(form["biz_content"])
     expected = {"trade_no": "T1", "out_trade_no": "O1", "out_request_no": "r-1"}
     assert {name: content[name] for name in expected} == expected
-    assert (content["dback_status"], content["dback_amount"]) == ("S", "4.00")
+    assert (content["dback_status"], content["dback_amount"]) == ("F", "4.00")
     asked = await client.query("r-1", query_options=["deposit_back_info"])
     assert asked.fields["deposit_back_info"]["has_deposit_back"] == "true"
     assert asked.fields["deposit_back_info"]["dback_amount"] == "4.00"
@@ -375,3 +375,17 @@ async def test_without_an_url_nobody_is_notified(alipay: Alipay) -> None:
     assert alipay.simulator.notifier.pending == 0
     status, answer = await alipay.client.admin("POST", "notifications", {"refundRequestId": "r-1"})
     assert (status, "no URL to notify" in answer["error"]) == (400, True)
+
+
+async def test_in_certificate_mode_a_notification_names_alipays_certificate(
+    notified: Notified, keys: Keys
+) -> None:
+    """And does not sign its name."""
+    app = notified.alipay.simulator.endpoint.apps[APP_ID]
+    client = notified.alipay.mainland("v2")
+    await client.refund()
+    app.certificates = Certificates("app", "root", "alipay")
+    await notified.alipay.client.admin("POST", "notifications", {"refundRequestId": "r-1"})
+    delivery = (await notified.receiver.received(2))[1]
+    assert delivery.form["alipay_cert_sn"] == "alipay"
+    assert notified.verified(delivery, without=("sign", "sign_type", "alipay_cert_sn"))

@@ -163,13 +163,20 @@ class Admin:
         return {"payments": len(self._endpoint.ledger.payments)}
 
     def switches(self, _: Json) -> Json:
-        return {"balance_empty": self._endpoint.ledger.balance_empty, "outage": self._endpoint.outage}
+        endpoint = self._endpoint
+        return {
+            "balance_empty": endpoint.ledger.balance_empty,
+            "outage": endpoint.outage,
+            "v3_signs_errors": endpoint.v3_signs_errors,
+        }
 
     def set_switches(self, body: Json) -> Json:
-        """`{"balance_empty": bool, "outage": bool}`; what is left out stays."""
+        """`{"balance_empty": bool, "outage": bool, "v3_signs_errors": bool}`; what is left out stays."""
         endpoint = self._endpoint
         empty = field(body, "balance_empty", bool, default=endpoint.ledger.balance_empty)
+        signs = field(body, "v3_signs_errors", bool, default=endpoint.v3_signs_errors)
         endpoint.outage = field(body, "outage", bool, default=endpoint.outage)
+        endpoint.v3_signs_errors = signs
         endpoint.ledger.balance_empty = empty
         return self.switches({})
 

@@ -93,7 +93,7 @@ class AccountsAdmin:
         }
 
     def notify(self, body: Json) -> Json:
-        """`{"refundRequestId", "kind": "refund" or "deposit_back", "status": "S", "mode": …}`: notify now.
+        """`{"refundRequestId", "kind": "refund" or "deposit_back", "status": "F", "mode": …}`: notify now.
 
         `status` is a deposit-back's dback_status; `mode` as in /simulator/modes.
         """
@@ -104,7 +104,7 @@ class AccountsAdmin:
             case "refund":
                 notice = notices.of_refund(key, self._now(), mode)
             case "deposit_back":
-                notice = notices.of_deposit_back(key, self._now(), field(body, "status", str, "S"), mode)
+                notice = notices.of_deposit_back(key, self._now(), field(body, "status", str, "F"), mode)
             case _:
                 raise ValueError(f"kind: {kind!r}; expected refund or deposit_back")
         self._notifier.post(notice)

@@ -70,6 +70,15 @@ class Endpoint:
         return self.accounts.apps
 
     @property
+    def v3_signs_errors(self) -> bool:
+        """Whether v3 signs errors about a trade, as v2 does."""
+        return self._v3.signs_errors
+
+    @v3_signs_errors.setter
+    def v3_signs_errors(self, signs: bool) -> None:
+        self._v3.signs_errors = signs
+
+    @property
     def revoked(self) -> set[str]:
         """Clients and apps whose key was taken back."""
         return self.accounts.revoked

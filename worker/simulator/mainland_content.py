@@ -100,7 +100,7 @@ def falsified(fields: Mapping[str, Any], what: str, trade: Trade) -> dict[str, A
         case "refundAmount" if "refund_amount" in wrong:
             wrong["refund_amount"] = yuan(_fen(wrong["refund_amount"]) + 1)
         case "refundAmount" if "refund_fee" in wrong:  # a sum of several refunds: too little of it is wrong
-            wrong["refund_fee"] = yuan(_fen(wrong["refund_fee"]) - 1)
+            wrong["refund_fee"] = yuan(abs(_fen(wrong["refund_fee"]) - 1))
         case "refundRequestId" if "out_request_no" in wrong:
             wrong["out_request_no"] = f"{wrong['out_request_no'][:58]}-other"
         case "paymentId" if "trade_no" in wrong:

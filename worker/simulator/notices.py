@@ -104,8 +104,9 @@ class Notices:
         }
         return self._notice(Kind.REFUND_RESULT, key, account, url, fields, mode)
 
-    def of_deposit_back(self, key: str, now: float, status: str = "S", mode: Mode | None = None) -> Notice:
-        """A bank sent the money of a mainland refund back. `status` (dback_status): S, F or P.
+    def of_deposit_back(self, key: str, now: float, status: str = "F", mode: Mode | None = None) -> Notice:
+        """What the buyer's bank did with the money of a mainland refund. `status` (dback_status): it took it (S), is
+        still at it (P), or did not take it (F), so that it went to the buyer's Alipay balance.
 
         From now on a query tells of it, too. Raises ValueError if there is no such refund, or no URL.
         """
@@ -250,6 +251,9 @@ class Notices:
         encoding = notice.mode.encoding
         params = {**fields, "charset": encoding, "sign_type": "RSA2"}
         names = [name for name in sorted(params) if name != "sign_type" or name in kept]
+        app = self._accounts.apps.get(notice.account)
+        if app is not None and app.certificates is not None:
+            params["alipay_cert_sn"] = app.certificates.alipay_sn  # not signed
         content = "&".join(f"{name}={params[name]}" for name in names).encode(encoding)
         if notice.mode.signing is not Signing.NONE:
             params["sign"] = self._signature(content, notice.mode)

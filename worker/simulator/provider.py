@@ -54,7 +54,7 @@ class Provider:
         self.callers: Final[dict[str, Caller]] = {}
         """Who asked for a refund first, by the books' key."""
         self.deposit_backs: Final[dict[str, dict[str, str]]] = {}
-        """What a bank sent back of a refund that had succeeded, by the books' key."""
+        """What the buyer's bank did with the money, by the books' key."""
 
     def refund(self, asked: RefundRequest, body: bytes, caller: Caller, now: float) -> Taken:
         """Take a refund call; `body` is its business part. Money moves here, before the answer leaves."""

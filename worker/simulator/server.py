@@ -39,7 +39,7 @@ class SimulatorSettings:
     ``SANDBOX_`` are answered on the sandbox paths only. `agent_tokens`: those of a client's merchants; `notify_urls`:
     where a client is notified of refunds that name no URL; both by client id. `apps`: the mainland's apps by app id.
     `alipay_private_key`: what answers and notifications are signed with, as text or loaded; empty means a new pair.
-    `port` 0 means a free one. `seed` decides every chance.
+    `v3_signs_errors`: see `mainland_v3`. `port` 0 means a free one. `seed` decides every chance.
     """
 
     clients: Mapping[str, str | bytes] = field(default_factory=dict)
@@ -52,6 +52,7 @@ class SimulatorSettings:
     seed: int = 0
     rules: tuple[Rule, ...] = ()
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    v3_signs_errors: bool = False
     notifier: NotifierSettings = field(default_factory=NotifierSettings)
 
 
@@ -80,6 +81,7 @@ class AlipaySimulator:
         )
         for client_id, tokens in settings.agent_tokens.items():
             self.endpoint.accounts.agent_tokens[client_id] = set(tokens)
+        self.endpoint.v3_signs_errors = settings.v3_signs_errors
         self.endpoint.accounts.notify_urls.update(settings.notify_urls)
         self.notifier: Final = Notifier(self.endpoint.notices, settings.notifier, now)
         self._background: Final = AsyncExitStack()
