@@ -14,16 +14,17 @@ HEARTBEAT: Final = 12
 
 
 class Loss(Enum):
-    """What becomes of a request; both end the connection."""
+    """What becomes of a request; each ends the connection."""
 
     REQUEST = "it never reaches the broker"
     ANSWER = "the broker acts on it, and its answer never comes back"
+    LATE = "it reaches the broker when it is released"
 
 
 class Proxy:
     """Forwards to `port` whatever connects to it. Set `losses[api]` to lose the next request of that kind.
 
-    `delays_s[api]`: how long answers of that kind are held back.
+    `delays_s[api]`: how long answers of that kind are held back. `held`: the late requests.
     """
 
     def __init__(self) -> None:
@@ -31,6 +32,7 @@ class Proxy:
         self.requests: Counter[int] = Counter()
         self.losses: dict[int, Loss] = {}
         self.delays_s: dict[int, float] = {}
+        self.held: list[bytes] = []
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -50,6 +52,17 @@ class Proxy:
         assert self._server is not None
         port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+    async def release(self) -> None:
+        """The late requests reach the broker; their answers reach nobody."""
+        held, self.held = self.held, []
+        reader, writer = await asyncio.open_connection(HOST, self.upstream_port)
+        try:
+            for request in held:
+                writer.write(request)
+                await _frame(reader)
+        finally:
+            writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -77,7 +90,9 @@ class Proxy:
             (api,) = struct.unpack_from(">h", request, 4)
             self.requests[api] += 1
             loss = self.losses.pop(api, None)
-            if loss is Loss.REQUEST:
+            if loss is Loss.LATE:
+                self.held.append(request)
+            if loss in {Loss.REQUEST, Loss.LATE}:
                 return
             broker_writer.write(request)
             answer = await _frame(broker_reader)

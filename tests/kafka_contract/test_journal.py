@@ -82,6 +82,7 @@ async def test_a_record_without_a_partition_goes_where_its_key_belongs(cluster: 
 
 async def test_a_commit_may_move_positions_alone_or_write_alone_or_neither(cluster: Cluster) -> None:
     journal = await cluster.journals.open(0)
+    await journal.commit(Batch({}, ()))
     await journal.commit(Batch({cluster.names.commands: 3}, ()))
     await journal.commit(Batch({cluster.names.commands: 3}, (entry(cluster, b"a", b"1"),)))
     await journal.commit(Batch({}, ()))

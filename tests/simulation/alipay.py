@@ -36,6 +36,8 @@ CLIENT: Final = "5J5YHH2Z4W2K00001"
 ENVIRONMENT: Final = "production"
 TAIL_S: Final = 6.0
 """How late a request can still arrive at Alipay, counted from its sending."""
+PACE: Final = PaceSettings(rate_min=4.0, step=4.0, cut_pause_s=0.5, calm_s=3.0, wait_max_s=3.0)
+RAMP_RATE: Final = 10.0
 KINDS: Final = tuple(ALIPAY)
 
 SYNCHRONOUS: Final = (
@@ -161,9 +163,7 @@ class SimulatedGateway:
         self._process = process
         self._clock = clock
         self._terms = terms
-        self._pace = Pace(
-            PaceSettings(rate_min=4.0, step=4.0, cut_pause_s=0.5, calm_s=3.0, wait_max_s=3.0), clock.monotonic
-        )
+        self._pace = Pace(PACE, clock.monotonic)
 
     @property
     def terms(self) -> Terms:
@@ -173,7 +173,7 @@ class SimulatedGateway:
         return Pin("global", INTERFACE.account, INTERFACE.environment, INTERFACE.body(command))
 
     def resumed(self) -> None:
-        self._pace.ramp(10.0)
+        self._pace.ramp(RAMP_RATE)
 
     async def call(self, attempt: Attempt, body: bytes, may_start: Callable[[], bool]) -> Reply | NotStarted:
         if not await self._pace.turn() or not may_start():

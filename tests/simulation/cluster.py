@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
@@ -23,6 +23,8 @@ from worker.stream.ports import Headers, Outgoing
 from worker.stream.routing import murmur2
 
 MARKER_S: Final = 0.003
+RECORD_SIZE_MAX: Final = 1_000_000
+"""Roughly Kafka's own limit."""
 
 
 class Refused(Exception):
@@ -142,7 +144,7 @@ class Cluster:
         self, part: TopicPartition, key: bytes | None, value: bytes | None, headers: Headers, at_ms: int
     ) -> Stored:
         sizes = (-1 if key is None else len(key), -1 if value is None else len(value))
-        named = tuple((name, content or b"") for name, content in headers)
+        named: Any = tuple(headers)  # aiokafka's type knows no header without a value; its records have them
         return ConsumerRecord(
             part.topic, part.partition, len(self.logs[part]), at_ms, 0, key, value, None, *sizes, named
         )
@@ -206,12 +208,17 @@ class Cluster:
         part: TopicPartition,
         sequence: int,
         records: Sequence[Outgoing],
+        refusal: str = "",
     ) -> None:
-        """Append, unless this very request was applied before."""
+        """Append, unless this very request was applied before. A refused append opens a transaction all the same."""
         known = self.ids[transactional_id]
         if epoch == known.epoch and sequence in known.sequences:
             return
         transaction = self._ongoing(transactional_id, process, epoch, timeout_s)
+        if any(record.size > RECORD_SIZE_MAX for record in records):
+            refusal = "MESSAGE_TOO_LARGE"
+        if refusal:
+            raise Refused(refusal)
         known.sequences.add(sequence)
         log = self.logs[part]
         if part not in transaction.first:

@@ -12,6 +12,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import (
     InvalidTxnState,
     KafkaError,
+    MessageSizeTooLargeError,
     NotEnoughReplicasError,
     ProducerFenced,
     UnknownError,
@@ -31,12 +32,12 @@ Answer = TypeVar("Answer")
 class _Client:
     """What `worker.kafka.tap` takes hold of."""
 
-    def __init__(self, end: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, end: Callable[[bool], Awaitable[None]]) -> None:
         self._end = end
 
     async def send(self, node_id: int, request: Any, **options: Any) -> None:
         assert isinstance(request, EndTxnRequest)
-        await self._end()
+        await self._end(request._transaction_result)
 
     async def close(self) -> None:
         pass
@@ -76,6 +77,7 @@ class SimulatedProducer:
         self._fatal: Exception | None = None
         self._sender = _Sender()
         self._closed = False
+        self._empty = True
         self.client = _Client(self._end)
 
     async def start(self) -> None:
@@ -85,12 +87,19 @@ class SimulatedProducer:
             "InitProducerId", lambda: self._cluster.initialise(self._id, self._process.name, self._timeout_s)
         )
 
+    async def stop(self) -> None:
+        """Give up what is under way: what is sent stays sent."""
+        if self._sender.sender_task is not None:
+            self._sender.sender_task.cancel()
+
     async def begin_transaction(self) -> None:
         if self._fatal is not None:
             raise self._fatal
+        self._empty = True
 
     async def send_offsets_to_transaction(self, offsets: dict[TopicPartition, int], group: str) -> None:
         moved = dict(offsets)
+        self._empty = False
         await self._ask(
             "TxnOffsetCommit",
             lambda: self._cluster.add_offsets(
@@ -101,11 +110,11 @@ class SimulatedProducer:
     async def send(
         self,
         topic: str,
-        value: bytes | None,
-        key: bytes | None,
-        partition: int | None,
-        timestamp_ms: int | None,
-        headers: Sequence[tuple[str, bytes | None]],
+        value: bytes | None = None,
+        key: bytes | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
     ) -> asyncio.Future[None]:
         if self._fatal is not None:
             raise self._fatal
@@ -117,6 +126,7 @@ class SimulatedProducer:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self._waiting.append((part, outgoing, future))
+        self._empty = False
         if self._sender.sender_task is None or self._sender.sender_task.done():
             self._sender.sender_task = loop.create_task(self._flush())
         return future
@@ -149,12 +159,12 @@ class SimulatedProducer:
         def apply() -> None:
             if self._cluster.unavailable_until.get(part, 0.0) > asyncio.get_running_loop().time():
                 raise Refused("NOT_LEADER_OR_FOLLOWER")
-            if self._faults.strikes(
+            struck = self._faults.strikes(
                 "kafka: append refused", self._process.name, f"{part.topic}-{part.partition}"
-            ):
-                raise Refused("NOT_ENOUGH_REPLICAS")
+            )
+            refusal = "NOT_ENOUGH_REPLICAS" if struck else ""
             self._cluster.produce(
-                self._id, self._process.name, self._epoch, self._timeout_s, part, sequence, records
+                self._id, self._process.name, self._epoch, self._timeout_s, part, sequence, records, refusal
             )
 
         error: Exception | None = None
@@ -172,12 +182,20 @@ class SimulatedProducer:
                 future.exception()  # whoever does not look is not warned of it: aiokafka does not either
 
     async def commit_transaction(self) -> None:
+        await self._end_transaction(commit=True)
+
+    async def abort_transaction(self) -> None:
+        await self._end_transaction(commit=False)
+
+    async def _end_transaction(self, *, commit: bool) -> None:
         while self._sender.sender_task is not None and not self._sender.sender_task.done():
             await asyncio.wait([self._sender.sender_task])
         if self._fatal is not None:
             raise self._fatal
+        if self._empty:
+            return  # the broker has never heard of it
         request = EndTxnRequest(
-            transactional_id=self._id, producer_id=1, producer_epoch=self._epoch, transaction_result=True
+            transactional_id=self._id, producer_id=1, producer_epoch=self._epoch, transaction_result=commit
         )
         while True:
             try:
@@ -191,11 +209,11 @@ class SimulatedProducer:
                 return
             await asyncio.sleep(self._retry_s)
 
-    async def _end(self) -> None:
+    async def _end(self, commit: bool) -> None:
         await self._line.ask(
             self._process,
             "EndTxn",
-            lambda: self._cluster.end_transaction(self._id, self._epoch, commit=True),
+            lambda: self._cluster.end_transaction(self._id, self._epoch, commit=commit),
             self._request_s,
         )
 
@@ -218,6 +236,8 @@ class SimulatedProducer:
                 return self._fatal
             case "INVALID_TXN_STATE":
                 return InvalidTxnState()
+            case "MESSAGE_TOO_LARGE":
+                return MessageSizeTooLargeError()
             case "NOT_ENOUGH_REPLICAS":
                 return NotEnoughReplicasError()
             case _:

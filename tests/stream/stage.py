@@ -195,7 +195,8 @@ class Bench:
         self.finals = FinalsInMemory()
         left = takeover(found, self.clock.now(), self.scope)
         self.partition = Partition(0, found, left, {COMMANDS: self.reader}, self.finals, self.scope)
-        self.partition.restore(entries, opaque, expired, self.clock.monotonic())
+        self.partition.remember(opaque, expired)
+        self.partition.restore(entries, self.clock.monotonic())
 
     @property
     def meter(self) -> RecordingMeter:

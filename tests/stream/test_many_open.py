@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from tests.virtual_time import in_virtual_time
 from worker.messages.ledger import HEAD_KEY, ledger_key, write_entry
 from worker.refunds.entry import State
 from worker.stream.engine import MANY_OPEN
+from worker.stream.opening import RESTORED_AT_ONCE
 
 
 def with_open(count: int) -> World:
@@ -37,3 +39,26 @@ async def test_very_many_open_refunds_are_kept_from_the_collector_while_they_are
         await asyncio.sleep(1)
         assert (gc.get_freeze_count() > 0) is kept_apart
     assert gc.get_freeze_count() == 0
+
+
+@in_virtual_time
+async def test_taking_many_over_lets_the_other_partitions_work_meanwhile() -> None:
+    """The loop is theirs too: calls have deadlines, and a group waits only so long for a heartbeat."""
+    world = with_open(3 * RESTORED_AT_ONCE)
+    opening = asyncio.create_task(world.open())
+    seen = [0]
+    while not opening.done():
+        await asyncio.sleep(0)
+        seen.append(world.worker.meter.open[State.PARKED])
+    await opening
+    steps = [after - before for before, after in itertools.pairwise(seen)]
+    assert (sum(steps), max(steps)) == (3 * RESTORED_AT_ONCE, RESTORED_AT_ONCE)
+
+
+@in_virtual_time
+async def test_open_refunds_come_back_in_the_order_of_their_input() -> None:
+    world = World()
+    for offset, name in ((7, "c"), (3, "a"), (5, "b")):
+        world.kafka.append(LEDGER, 0, write_entry(entry(name, offset=offset)), ledger_key(name))
+    world.kafka.append(LEDGER, 0, write_entry(head()), HEAD_KEY)
+    assert list((await world.open()).partition.refunds) == ["a", "b", "c"]

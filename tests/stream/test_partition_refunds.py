@@ -10,7 +10,6 @@ from tests.stream.stage import (
     SUSPECT,
     Bench,
     entry,
-    head,
     record,
     reopened,
     scope,
@@ -24,11 +23,6 @@ TIMEOUT = Unknown("no answer within 10 s")
 
 
 # What comes from the ledger.
-
-
-def test_open_refunds_come_back_in_the_order_of_their_input() -> None:
-    entries = [entry(name, offset=offset) for offset, name in ((7, "c"), (3, "a"), (5, "b"))]
-    assert Bench(found=head(closed=True), entries=entries).due() == ["a", "b", "c"]
 
 
 def test_a_refund_in_back_off_waits_on_in_the_next_opening() -> None:

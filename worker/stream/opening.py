@@ -5,6 +5,7 @@ the high watermark taken after that → commit the head with the next opening nu
 is refused means that somebody came between: start over.
 """
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from worker.stream.scope import Scope
 from worker.stream.takeover import takeover
 
 log = logging.getLogger(__name__)
+RESTORED_AT_ONCE = 1_000
 
 
 @dataclass(slots=True)
@@ -110,17 +112,28 @@ async def _open(number: int, inputs: Inputs, journal: Journal, scope: Scope) -> 
     left = takeover(replayed.head, scope.clock.now(), scope)
     partition = Partition(number, head, left, readers, replayed.finals, scope)
     now, mono = scope.clock.now(), scope.clock.monotonic()
-    partition.restore(replayed.open.values(), replayed.opaque, replayed.expired, mono)
+    partition.remember(replayed.opaque, replayed.expired)
     if replayed.opaque:
         log.error("%d ledger entries were written by a newer release: held, not run", len(replayed.opaque))
-    # Only a writer that nobody has fenced can commit this; what was replayed is all there is.
     try:
+        await _restore(partition, replayed.open, mono)
+        # Only a writer that nobody has fenced can commit this; what was replayed is all there is.
         await journal.commit(partition.books.batch(mono))
     except BaseException:
         partition.forget()
         raise
     partition.books.committed()
     return Opened(partition, journal, mono, now)
+
+
+async def _restore(partition: Partition, found: Mapping[str, OpenEntry], mono: float) -> None:
+    # A lot of them take seconds: the other partitions' calls and heartbeats must not wait for that.
+    in_order = sorted(
+        found.values(), key=lambda entry: (entry.accepted_at, entry.origin.topic, entry.origin.offset)
+    )
+    for start in range(0, len(in_order), RESTORED_AT_ONCE):
+        partition.restore(in_order[start : start + RESTORED_AT_ONCE], mono)
+        await asyncio.sleep(0)
 
 
 def _next_head(

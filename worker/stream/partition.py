@@ -81,21 +81,16 @@ class Partition:
 
     # Opening: what the ledger said.
 
-    def restore(
-        self,
-        entries: Iterable[OpenEntry],
-        opaque: Iterable[str],
-        expired: Iterable[str],
-        mono: float,
-    ) -> None:
-        """Take over a predecessor's open refunds, in the order of their input. What it may have sent, it sent."""
+    def remember(self, opaque: Iterable[str], expired: Iterable[str]) -> None:
+        """Ids whose entries a newer release wrote, and ids to be forgotten."""
         self._opaque.update(opaque)
         if self._opaque:
             self.books.cannot_vouch()
         self.books.expired(expired)
-        for entry in sorted(
-            entries, key=lambda entry: (entry.accepted_at, entry.origin.topic, entry.origin.offset)
-        ):
+
+    def restore(self, entries: Iterable[OpenEntry], mono: float) -> None:
+        """Take over a predecessor's open refunds, in the order of their input. What it may have sent, it sent."""
+        for entry in entries:
             on_the_wire = entry.next_at
             entry, doubted = self._takeover.restored(entry)  # noqa: PLW2901 -- the same entry, seen from here
             refund = Refund(entry, entry.attempt.command.digest(), mono, journaled=True)
