@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.settings.files import written
+from tests.settings.files import MAINLAND, written
 from worker.cli import worker
 
 REPOSITORY = Path(__file__).parents[1]
@@ -79,6 +79,21 @@ def test_a_submit_that_would_be_rejected_is_wrong_usage(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "at most 2 decimals" in result.stderr
     assert result.stdout == ""
+
+
+def test_a_submit_for_the_mainland_is_judged_before_it_is_written(tmp_path: Path) -> None:
+    file = written(tmp_path, '\n[shapes]\nchannel = "cn"\n', text=MAINLAND)
+    royalties = tmp_path / "royalties.json"
+    royalties.write_text('[{"trans_in": "2088", "amount": 0.1}]')
+    asked = ["--order", "order-1", "--amount", "1", "--config", file]
+    for more, told in (
+        (["--channel", "cn", "--royalty-file", royalties], "a JSON number may be rounded"),
+        (["--shape", "cloud", "--payment", "2014"], "paymentId"),
+        (["--channel", "cn", "--goods-file", tmp_path / "nothing"], "--goods-file"),
+    ):
+        result = run("submit", *asked, *more)
+        assert result.exit_code == 2
+        assert told in result.stderr
 
 
 def test_new_keys_print_only_what_to_upload(tmp_path: Path) -> None:

@@ -7,19 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from worker.kafka.exchange import Answer, answers, send
+from worker.messages.amounts import YUAN
 from worker.messages.cloud_events import REQUESTED
 from worker.messages.command import CommandLimits, read_command
+from worker.messages.command_limits import MAINLAND
 from worker.messages.events import DELAYED, FAILED, PARKED, REJECTED, SUCCEEDED, rfc3339
 from worker.messages.invalid import Invalid
+from worker.messages.shapes import CLOUD, ORDER, SHAPES
 from worker.refunds.command import Command
 from worker.refunds.entry import Origin
 from worker.refunds.money import EXPONENTS, Money
-from worker.settings import Settings
+from worker.settings import Settings, command_limits
 from worker.stream.ports import Outgoing
 from worker.stream.routing import routing_value
 
@@ -45,9 +49,17 @@ class NotSubmitted(ValueError):
     """The command would be refused; the text names the field, what was expected, and an example."""
 
 
+COMMAND_SHAPES: Final = {"cloud": CLOUD, "order": ORDER}
+"""What `submit` calls the shapes of the small interfaces."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a person asks for. `amount` as people write it: 12.34. `refund_request_id` "": a new one."""
+    """What a person asks for. `amount` as people write it: 12.34. `currency` "": yuan, on the mainland.
+
+    `refund_request_id` "": a new one; in one of the COMMAND_SHAPES, the order's single full refund. `goods` and
+    `royalties` are arrays as their pages have them.
+    """
 
     channel: str
     payment_id: str
@@ -55,6 +67,12 @@ class Asked:
     currency: str
     refund_request_id: str = ""
     reason: str = ""
+    order_number: str = ""
+    merchant: str = ""
+    goods: list[Any] | None = None
+    royalties: list[Any] | None = None
+    query_options: tuple[str, ...] = ()
+    shape: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,8 @@ class Submitted:
 
 def minor_units(amount: str, currency: str) -> Money:
     """12.34 USD is Money("USD", 1234): exactly, or NotSubmitted."""
+    if not currency:
+        raise NotSubmitted("--currency: missing; expected an ISO 4217 code, as USD")
     exponent = EXPONENTS.get(currency)
     if exponent is None:
         raise NotSubmitted(
@@ -85,33 +105,68 @@ def minor_units(amount: str, currency: str) -> Money:
     return Money(currency, int(units))
 
 
+def array_in(file: Path | None, option: str) -> list[Any] | None:
+    """The JSON array in a file, None if there is no file."""
+    if file is None:
+        return None
+    try:
+        found = orjson.loads(file.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise NotSubmitted(f"{option}: {file}: {error}; expected a file with a JSON array") from None
+    if not isinstance(found, list):
+        raise NotSubmitted(f"{option}: {file}: no JSON array; expected one, as [{{…}}]")
+    return found
+
+
 def command_record(settings: Settings, asked: Asked, now: float) -> Submitted:
     """The command as an order system would write it. Raises NotSubmitted for what the worker would refuse."""
-    money = minor_units(asked.amount, asked.currency)
-    refund_request_id = asked.refund_request_id or f"manual-{uuid.uuid4().hex}"
+    limits = command_limits(settings)
+    kind = COMMAND_SHAPES.get(asked.shape, REQUESTED)
     event_id = str(uuid.uuid4())
-    data: dict[str, Any] = {
-        "refundRequestId": refund_request_id,
-        "paymentId": asked.payment_id,
-        "refundAmount": {"currency": money.currency, "value": str(money.value)},
-        "channel": asked.channel,
-    }
-    if asked.reason:
-        data["refundReason"] = asked.reason
     headers = {
         "ce_specversion": "1.0",
         "ce_id": event_id,
         "ce_source": SOURCE,
-        "ce_type": REQUESTED,
+        "ce_type": kind,
         "ce_time": rfc3339(now),
-        "ce_subject": refund_request_id,
         "content-type": "application/json",
     }
-    value = orjson.dumps(data)
+    value = orjson.dumps(_data(asked, kind, on_mainland=limits.interface(asked.channel) == MAINLAND))
     encoded = tuple((name, text.encode()) for name, text in headers.items())
-    command = _read(settings, value, encoded)
+    command = _read(settings, limits, value, encoded)
+    encoded += (("ce_subject", command.refund_request_id.encode()),)
     key = routing_value(command, settings.stream.routing_key).encode()
-    return Submitted(Outgoing(settings.topics.commands, key, value, encoded), refund_request_id, event_id)
+    record = Outgoing(settings.topics.commands, key, value, encoded)
+    return Submitted(record, command.refund_request_id, event_id)
+
+
+def _data(asked: Asked, kind: str, *, on_mainland: bool) -> dict[str, Any]:
+    """What was asked for, by the shape's names; what the shape has no name for, the reader refuses by ours."""
+    shape = SHAPES.get(kind)
+    money = minor_units(asked.amount, asked.currency or (YUAN if on_mainland or shape else ""))
+    data: dict[str, Any] = {
+        "refundRequestId": asked.refund_request_id,
+        "paymentId": asked.payment_id,
+        "orderNumber": asked.order_number,
+        "refundAmount": {"currency": money.currency, "value": str(money.value)},
+        "channel": asked.channel,
+        "merchant": asked.merchant,
+        "refundReason": asked.reason,
+        "refundGoodsDetail" if on_mainland else "goods": asked.goods,
+        "refundRoyaltyParameters": asked.royalties,
+        "queryOptions": list(asked.query_options),
+    }
+    if shape is None:
+        data["refundRequestId"] = asked.refund_request_id or f"manual-{uuid.uuid4().hex}"
+    else:
+        if money.currency != YUAN:
+            raise NotSubmitted(
+                f"--currency: {money.currency} in a shape that knows yuan only; expected {YUAN}"
+            )
+        data["refundAmount"] = str(money).split()[0]
+        ours = {"refundRequestId": shape.request, "orderNumber": shape.order, "refundAmount": shape.amount}
+        data = {ours.get(name, name): value for name, value in data.items()}
+    return {name: value for name, value in data.items() if value not in ("", None, [])}
 
 
 async def submit(
@@ -149,9 +204,9 @@ def _is_answer(event: Answer, submitted: Submitted) -> bool:
     return event.subject == submitted.refund_request_id
 
 
-def _read(settings: Settings, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> Command:
-    known = {name: frozenset(channel.currencies) or None for name, channel in settings.channels.items()}
-    limits = CommandLimits(settings.stream.command_size_max, known)
+def _read(
+    settings: Settings, limits: CommandLimits, value: bytes, headers: tuple[tuple[str, bytes], ...]
+) -> Command:
     read = read_command(value, headers, Origin(settings.topics.commands, 0, 0, 0), limits)
     if isinstance(read, Invalid):
         raise NotSubmitted(read.message)
