@@ -14,7 +14,7 @@ from worker.alipay.keys import load_private_key, load_public_key, new_key_pair
 from worker.alipay.pace import PaceSettings
 from worker.alipay.signing import Signer, Verifier
 from worker.refunds.policy import Terms
-from worker.refunds.reply import Succeeded, Throttled, Unknown, Unreadable
+from worker.refunds.reply import Misconfigured, Succeeded, Throttled, Unknown, Unreadable
 
 PRIVATE, PUBLIC = new_key_pair()
 OTHER = Signer(load_private_key(PRIVATE))
@@ -25,7 +25,8 @@ BOTH_PUBLIC = Verifier((*OTHER_PUBLIC.keys, *ALIPAY_PUBLIC.keys))
 class Held:
     """A server that reads requests, and answers when it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer: bytes | None = None) -> None:
+        self.answer = answer or http_answer(refunded())
         self.reached = asyncio.Event()
         self.released = asyncio.Event()
 
@@ -33,7 +34,7 @@ class Held:
         while await peer.read(reader):
             self.reached.set()
             await self.released.wait()
-            writer.write(http_answer(refunded()))
+            writer.write(self.answer)
             await writer.drain()
 
 
@@ -89,6 +90,25 @@ async def test_a_call_under_way_keeps_its_deadline() -> None:
         held.released.set()
         assert isinstance(await first, Succeeded)
     assert second == Unknown("no answer within 0.01 s")
+
+
+@pytest.mark.parametrize("signed", [True, False])
+async def test_a_refusal_of_replaced_keys_does_not_halt_the_new_ones(signed: bool) -> None:
+    """It is no answer about the refund: the same call is made again, with the new keys."""
+    refusal = http_answer(result("F", "INVALID_SIGNATURE"))
+    if not signed:
+        for name in (b"signature", b"response-time"):
+            refusal = refusal.replace(b"\r\n" + name + b": ", b"\r\nx-" + name + b": ")
+    held, observed = Held(refusal), Observed()
+    async with serving(held) as peer, gateway(peer.url, observed) as to:
+        first = await under_way(held, to)
+        to.replace(changed(base_url=peer.url, keys=Keys(OTHER, ALIPAY_PUBLIC)))
+        held.released.set()
+        assert await first == Unknown("INVALID_SIGNATURE, before keys were replaced", sent=not signed)
+        assert isinstance(await call(to), Misconfigured)
+    assert all(isinstance(reply, Misconfigured) for _, reply, _ in observed.calls), (
+        "the metrics show what came"
+    )
 
 
 async def test_terms_are_the_new_ones_at_once() -> None:

@@ -23,7 +23,7 @@ from worker.refunds.attempt import Attempt
 from worker.refunds.command import Command
 from worker.refunds.entry import Pin
 from worker.refunds.policy import Terms
-from worker.refunds.reply import NotStarted, Reply, Throttled, Unknown, Unreadable
+from worker.refunds.reply import Misconfigured, NotStarted, Reply, Throttled, Unknown, Unreadable
 
 SIGNING_THREADS: Final = 2  # a signature takes 0.3 ms; two threads keep it off the event loop
 REASON_MAX: Final = 200
@@ -155,6 +155,9 @@ class ChannelGateway:
             case _:
                 assert_never(result)
         self._observe(request.operation, reply, loop.time() - began, fault)
+        if isinstance(reply, Misconfigured) and self._channel is not channel:
+            # Said of keys or tokens that are no longer used: it must not halt those that are.
+            return Unknown(f"{reply.code}, before keys were replaced", sent=not reply.signed)
         return reply
 
     async def _post(
