@@ -19,8 +19,10 @@ from tests.simulation.faults import Faults
 from tests.simulation.processes import Process, ProcessLoop
 from tests.simulator.conftest import Keys
 from tests.virtual_time import EPOCH, VirtualClock
-from worker.alipay.channel_settings import AmsSettings
-from worker.alipay.client import AmsGateway
+from worker.alipay.ams.interface import AmsInterface
+from worker.alipay.channel import Calls, Channel
+from worker.alipay.gateway import ChannelGateway
+from worker.alipay.interface import Keys as Pair
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Command
 from worker.refunds.money import Money
@@ -174,19 +176,13 @@ class OverHttp(Provider):
 
     async def tell(self, story: Story[Told]) -> Told:
         async with self.simulator:
-            settings = AmsSettings(
-                name="global",
-                base_url=self.simulator.url,
-                client_id=CLIENT,
-                environment=ENVIRONMENT,
-                signer=self._keys.merchant,
-                verifier=self._keys.verifier,
-                terms=self._conditions.terms,
-                deadline_s=self._conditions.deadline_s,
-                pace=PACE,
-                ramp_rate=RAMP_RATE,
+            pair = Pair(self._keys.merchant, self._keys.verifier)
+            calls = Calls(
+                self.simulator.url, deadline_s=self._conditions.deadline_s, pace=PACE, ramp_rate=RAMP_RATE
             )
-            async with AmsGateway(settings, lambda *_: None, self.now, time.monotonic) as self.gateway:
+            interface = AmsInterface(CLIENT, ENVIRONMENT, pair)
+            channel = Channel("global", interface, self._conditions.terms, calls)
+            async with ChannelGateway(channel, lambda *_: None, self.now, time.monotonic) as self.gateway:
                 return await story(self)
 
     @override

@@ -25,7 +25,7 @@ from tests.simulator.providers import (
     in_simulation,
     over_http,
 )
-from worker.alipay.global_channel import refund_body
+from worker.alipay.ams.content import refund_body
 from worker.alipay.signing import Verifier
 from worker.refunds.reply import (
     Contradicted,
@@ -131,6 +131,10 @@ REFUNDS: Final = (
     row(modes.wrong_signature(), "Unreadable", DONE),
     *(row(modes.wrong_echo(field), "Contradicted", DONE) for field in ECHO_FIELDS),
     row(modes.refund_status("PENDING"), DONE, DONE),
+    row(modes.not_processed_yet(), "Unknown", ABSENT),
+    row(modes.gbk(), "Unreadable", DONE),
+    row(modes.gbk(unknown_unsigned=True), "Unreadable", DONE),
+    row(modes.duplicated(), DONE, DONE),
     row(modes.http_502(), "Unknown", ABSENT),
     row(modes.http_502_after(), "Unknown", DONE),
     row(modes.garbled(), "Unreadable", DONE),
@@ -168,6 +172,9 @@ INQUIRIES: Final = (
     (modes.refund_status("PENDING"), "Pending PENDING"),
     (modes.refund_status("CANCELLED"), "Declined CANCELLED"),
     (modes.refund_status("FAIL"), FAILED),
+    (modes.not_processed_yet(), "Unknown"),
+    (modes.gbk(), "Unreadable"),
+    (modes.duplicated(), DONE),
     (modes.http_502(), "Unknown"),
     (modes.http_502_after(), "Unknown"),
     (modes.garbled(), "Unreadable"),
