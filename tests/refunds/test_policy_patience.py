@@ -1,5 +1,7 @@
 """When to ask, repeat, wait, halt or give up: footnotes 3 to 5 of the table, the window and the budgets."""
 
+from typing import Any
+
 import pytest
 
 from tests.refunds.attempts import (
@@ -137,7 +139,7 @@ def test_a_budget_used_up_parks(fields: dict[str, float], reason: ParkReason, re
 
 
 @pytest.mark.parametrize("fields", [{"number": 60}, {"age_s": 86_400.0}], ids=repr)
-def test_a_budget_used_up_hides_no_final_answer(fields: dict[str, float]) -> None:
+def test_a_budget_used_up_hides_no_final_answer(fields: dict[str, Any]) -> None:
     attempt = called(Stage.INQUIRE, **fields)
     assert isinstance(decide(attempt, Succeeded("r"), SYNC, T), Outcome)
     assert isinstance(decide(attempt, DECLINED, SYNC, T), Outcome)
@@ -167,7 +169,7 @@ def test_an_empty_balance_is_tried_again_slowly_with_the_same_number() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"age_s": 86_400.0}, {"number": 60}], ids=repr)
-def test_a_balance_that_stays_empty_is_left_to_a_person(fields: dict[str, float]) -> None:
+def test_a_balance_that_stays_empty_is_left_to_a_person(fields: dict[str, Any]) -> None:
     verdict = decide(called(**fields), UNFUNDED, SYNC, T)
     assert isinstance(verdict, Park)
     assert (verdict.reason, verdict.code) == (ParkReason.MERCHANT_BALANCE, UNFUNDED.code)
@@ -175,7 +177,7 @@ def test_a_balance_that_stays_empty_is_left_to_a_person(fields: dict[str, float]
 
 
 @pytest.mark.parametrize("fields", [{"age_s": 86_399.0}, {"number": 59}], ids=repr)
-def test_until_then_it_is_tried_again(fields: dict[str, float]) -> None:
+def test_until_then_it_is_tried_again(fields: dict[str, Any]) -> None:
     assert isinstance(decide(called(**fields), UNFUNDED, SYNC, T), Wait)
 
 
