@@ -250,19 +250,21 @@ def _show_in_shape(shape: str, answer: Answer) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8090, show_default=True)
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("keys"), show_default=True)
-@click.option("--client-id", default="SANDBOX_LOCAL", show_default=True)
+@click.option("--client-id", default="SANDBOX_LOCAL", show_default=True, help="For the global API.")
+@click.option("--app-id", default="2021000000000001", show_default=True, help="For the mainland's OpenAPI.")
 @click.option("--seed", default=0, show_default=True, help="Decides every chance.")
 @click.option(
     "--rule", "rules", multiple=True, help='Misbehave: \'{"mode": "cut_after", "probability": 0.1}\''
 )
 def simulate_alipay(
-    host: str, port: int, folder: Path, client_id: str, seed: int, rules: tuple[str, ...]
+    host: str, port: int, folder: Path, client_id: str, app_id: str, seed: int, rules: tuple[str, ...]
 ) -> None:
     """An Alipay on this machine, for trying things out. It knows the key of FOLDER/public.pem.
 
     Every payment exists and is worth 1,000,000 minor units. Alipay's own pair is made in FOLDER on the first start.
     """
     from worker.operations import simulated_keys
+    from worker.simulator.accounts import AppSettings
     from worker.simulator.behaviour import rule_named
     from worker.simulator.ledger import LedgerSettings
     from worker.simulator.modes import ModeUnreadable
@@ -272,6 +274,7 @@ def simulate_alipay(
         private, public = simulated_keys.alipay_pair(folder), simulated_keys.merchant_public(folder)
         settings = SimulatorSettings(
             clients={client_id: public},
+            apps={app_id: AppSettings(public)},
             alipay_private_key=private,
             host=host,
             port=port,

@@ -84,6 +84,17 @@ def test_an_environment_and_the_others_host_are_refused(tmp_path: Path) -> None:
     assert problem.place == "worker.toml: channels.cn.environment"
 
 
+@pytest.mark.parametrize(("setting", "least_s"), [("payment_spacing_s", 3), ("backoff_floor_s", 10)])
+def test_the_pauses_that_alipay_asks_for_are_kept_where_money_is(
+    tmp_path: Path, setting: str, least_s: float
+) -> None:
+    (problem,) = problems(written(tmp_path, f"{setting} = {least_s - 0.1}\n", MAINLAND))
+    assert problem.place == f"worker.toml: channels.cn.{setting}"
+    assert problems(written(tmp_path, f"{setting} = {least_s}\n", MAINLAND)) == ()
+    for harmless in ('environment = "sandbox"\n', 'base_url = "http://127.0.0.1:1"\n'):
+        assert problems(written(tmp_path, f"{setting} = 0\n{harmless}", MAINLAND)) == ()
+
+
 def test_public_keys_and_certificates_at_once_are_refused(tmp_path: Path) -> None:
     (problem,) = problems(certified(tmp_path, KEYS.format(folder=tmp_path)))
     assert problem.place == "worker.toml: channels.cn.alipay_public_key_files"

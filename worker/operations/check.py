@@ -132,8 +132,8 @@ async def _channel(name: str, settings: Settings) -> list[Finding]:
 def _mainland(area: str, channel: MainlandSettings, settings: Settings) -> Iterator[Finding]:
     if settings.stream.routing_key != "payment":
         text = (
-            f"routing_key is {settings.stream.routing_key!r}, so the {channel.payment_spacing_s:g} s that Alipay wants "
-            "between two refunds of one trade are kept only within a partition"
+            f"routing_key is {settings.stream.routing_key!r}, so payment_spacing_s, the time that Alipay wants between "
+            "two refunds of one trade, is kept only within a partition"
         )
         cure = 'set [stream] routing_key = "payment" before the first command is written'
         yield Finding(area, text, cure, warning=True)

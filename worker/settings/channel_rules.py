@@ -12,6 +12,9 @@ from worker.settings.model import Settings
 CALL_TAIL_S: Final = 60.0
 """How long after its deadline a refund call may still be on its way through the network to Alipay."""
 
+SPACING_MIN_S: Final = 3.0
+QUERY_AFTER_MIN_S: Final = 10.0
+
 CERTIFICATE_FIELDS: Final = ("app_cert_file", "alipay_cert_files", "alipay_root_cert_file")
 
 
@@ -23,6 +26,7 @@ def broken(settings: Settings) -> Findings:
             yield from _global(path, channel)
         else:
             yield from _mainland(path, channel)
+            yield from _pauses(path, channel)
         yield from _numbers(path, channel, settings)
     yield from _shapes(settings)
 
@@ -69,6 +73,22 @@ def _mainland(path: str, channel: MainlandSettings) -> Findings:
             "missing; expected files with Alipay's public keys (public-key mode), or "
             f"{', '.join(CERTIFICATE_FIELDS)} (certificate mode); Alipay's open platform shows which one the app is in",
         )
+
+
+def _pauses(path: str, channel: MainlandSettings) -> Findings:
+    """Source: the pages of alipay.trade.refund and alipay.trade.fastpay.refund.query."""
+    if channel.loopback or channel.environment == "sandbox":
+        return
+    for field, least_s, between in (
+        ("payment_spacing_s", SPACING_MIN_S, "two refunds of one trade"),
+        ("backoff_floor_s", QUERY_AFTER_MIN_S, "a refund call and the query about it"),
+    ):
+        found_s = getattr(channel, field)
+        if found_s < least_s:
+            yield Finding(
+                f"{path}.{field}",
+                f"{found_s:g} s is too short; expected at least {least_s:g} s, which Alipay asks for between {between}",
+            )
 
 
 def _given(channel: MainlandSettings) -> list[str]:
