@@ -21,6 +21,9 @@ DECODERS: Final = (
     *("worker/messages/shapes.py", "worker/messages/strict_json.py", "worker/messages/texts.py"),
     "worker/messages/tokens.py",
     *("worker/alipay/ams/codes.py", "worker/alipay/ams/content.py"),
+    *("worker/alipay/mainland/certificates.py", "worker/alipay/mainland/codes.py"),
+    *("worker/alipay/mainland/content.py", "worker/alipay/mainland/extract.py"),
+    *("worker/alipay/mainland/v2.py", "worker/alipay/mainland/v3.py", "worker/alipay/mainland/yuan.py"),
     *("worker/settings/load.py", "worker/settings/problem.py", "worker/settings/rules.py"),
 )
 ENCODERS: Final = ("worker/messages/dead_letter.py", "worker/messages/events.py", "worker/messages/mask.py")
@@ -32,6 +35,7 @@ TESTS: Final = (
         "tests/settings",
         "tests/alipay/test_ams_codes.py",
         "tests/alipay/test_ams_content.py",
+        "tests/alipay/mainland",
     ),
 )
 # What no input can reach, because the types leave nothing over.

@@ -1,27 +1,22 @@
-"""Every decoder of bytes that somebody else wrote, with inputs to start from and the rule it must keep.
-
-The rule: an answer is a value or a named error, never an exception. `read` gives the answer a name, such as "Command"
-or "Invalid TooLong refundReason", so that a search can tell new ground from old, and raises `RuleBroken` if the answer
-is none that the decoder may give.
-"""
+"""Every decoder of bytes that somebody else wrote, with inputs to start from."""
 
 import json
 import re
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import orjson
 
 from tests.alipay.sample import COMMAND, RESPONSE_TIME, inquired, refunded, result
+from tests.fuzz.mainland import MAINLAND_DECODERS
+from tests.fuzz.rule import Decoder, Parts, RuleBroken, holds, said, within_bounds
 from tests.messages import mainland, samples
 from tests.settings.files import MINIMAL
 from worker.alipay.ams.codes import INQUIRY_CODES, REFUND_CODES
 from worker.alipay.ams.content import (
-    CODE_MAX,
-    MESSAGE_MAX,
     VerifiedAnswer,
     read_inquiry_answer,
     read_refund_answer,
@@ -37,39 +32,10 @@ from worker.messages.mask import MASKED
 from worker.messages.tokens import names_token, without_tokens
 from worker.refunds.command import Command
 from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry
-from worker.refunds.reply import REPLIES, Declined, Misconfigured, Reply, Succeeded, Unreadable
+from worker.refunds.reply import REPLIES, Misconfigured, Reply, Unreadable
 from worker.settings import SettingsWrong, parse
 
-Parts = tuple[bytes, ...]
 EXAMPLES: Final = Path(__file__).parents[2] / "schemas" / "examples"
-ONE_LINE: Final = re.compile(r"[^\x00-\x1f\x7f]*")
-TEXT_MAX: Final = 1_000
-"""Characters of an error's text, whatever was read: it goes to logs, headers and events."""
-
-
-class RuleBroken(AssertionError):
-    """An answer that the decoder may not give."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decoder:
-    """`corpus`: inputs to start from, each in parts (a value; a key and a value; a value and headers)."""
-
-    name: str
-    corpus: tuple[Parts, ...]
-    read: Callable[[Parts], str]
-
-
-def _holds(claim: object, text: str) -> None:
-    if not claim:
-        raise RuleBroken(text)
-
-
-def _said(text: str) -> None:
-    _holds(text, "an error without a text")
-    _holds(len(text) <= TEXT_MAX, f"an error of {len(text)} characters")
-    _holds(ONE_LINE.fullmatch(text), f"an error of several lines: {text!r}")
-
 
 # Commands, bare and as CloudEvents.
 
@@ -101,17 +67,17 @@ def _command(parts: Parts) -> str:
     match read:
         case Command():
             # What is accepted can be told from another refund, sent, and written down.
-            _holds(len(read.digest()) == 32, "a digest of another length")
+            holds(len(read.digest()) == 32, "a digest of another length")
             body = mainland_body if mainland.LIMITS.interface(read.channel) == MAINLAND else refund_body
             orjson.loads(body(read))
             _remembered(read)
-            _holds(mainland.TOKEN not in repr(read), "a token in a command")
+            holds(mainland.TOKEN not in repr(read), "a token in a command")
             return f"Command {read.channel if read.whole else ''}"
         case Invalid():
-            _said(read.message)
-            _holds("oken" not in read.field or mainland.TOKEN[:8] not in read.message, "a token in an error")
-            _holds(read.error in set(Problem), f"an error without a name: {read.error}")
-            _holds("expected" in read.message, f"an error that expects nothing: {read.message}")
+            said(read.message)
+            holds("oken" not in read.field or mainland.TOKEN[:8] not in read.message, "a token in an error")
+            holds(read.error in set(Problem), f"an error without a name: {read.error}")
+            holds("expected" in read.message, f"an error that expects nothing: {read.message}")
             return f"Invalid {read.error} {re.sub('[0-9]+', '', read.field)[:40]}"
         case _:
             raise RuleBroken(f"no answer: {read!r}")
@@ -120,7 +86,7 @@ def _command(parts: Parts) -> str:
 def _remembered(command: Command) -> None:
     entry = replace(samples.OPEN, attempt=replace(samples.OPEN.attempt, command=command))
     read = read_entry(command.refund_request_id.encode(), write_entry(entry))
-    _holds(read == entry, "an accepted command that the ledger does not give back")
+    holds(read == entry, "an accepted command that the ledger does not give back")
 
 
 def _commands() -> tuple[Parts, ...]:
@@ -155,12 +121,12 @@ def _entry(parts: Parts) -> str:
     read = read_entry(key, value)
     match read:
         case OpenEntry() | FinalEntry() | Head():
-            _holds(read_entry(key, write_entry(read)) == read, "an entry that is not written as it was read")
+            holds(read_entry(key, write_entry(read)) == read, "an entry that is not written as it was read")
             return f"{type(read).__name__} {getattr(read, 'state', '')}"
         case OpaqueEntry():
             return "OpaqueEntry"
         case BadEntry():
-            _said(read.problem)
+            said(read.problem)
             return f"BadEntry {read.problem[:40]}"
         case _:
             raise RuleBroken(f"no answer: {read!r}")
@@ -193,7 +159,7 @@ def _dead_letter(parts: Parts) -> str:
 
 
 def _no_token(pairs: list[tuple[str, object]]) -> None:
-    _holds(
+    holds(
         all(value in (None, MASKED) for name, value in pairs if names_token(name)), "a token in a dead letter"
     )
 
@@ -220,26 +186,15 @@ def _answer(read: Callable[[VerifiedAnswer, Command], Reply]) -> Callable[[Parts
         trusted = read(VerifiedAnswer(200, body, "signed", RESPONSE_TIME, verified=True), COMMAND)
         forged = read(VerifiedAnswer(200, body, signature.decode(errors="replace"), RESPONSE_TIME), COMMAND)
         unsigned = read(VerifiedAnswer(200, body), COMMAND)
-        _holds(isinstance(trusted, REPLIES), f"no answer: {trusted!r}")
-        _holds(isinstance(forged, Unreadable), f"believed without a signature: {forged!r}")
-        _holds(
-            isinstance(unsigned, Unreadable | Misconfigured), f"believed without a signature: {unsigned!r}"
-        )
+        holds(isinstance(trusted, REPLIES), f"no answer: {trusted!r}")
+        holds(isinstance(forged, Unreadable), f"believed without a signature: {forged!r}")
+        holds(isinstance(unsigned, Unreadable | Misconfigured), f"believed without a signature: {unsigned!r}")
         for reply in (trusted, forged, unsigned):
-            _within_bounds(reply)
+            within_bounds(reply)
         code = getattr(trusted, "code", "")
         return f"{type(trusted).__name__} {code if code in CODES else ''}"
 
     return reading
-
-
-def _within_bounds(reply: Reply) -> None:
-    if reason := getattr(reply, "reason", ""):
-        _holds(len(reason) <= TEXT_MAX, f"a reason of {len(reason)} characters")
-    _holds(len(getattr(reply, "code", "")) <= CODE_MAX, "a code above its limit")
-    _holds(len(getattr(reply, "message", "")) <= MESSAGE_MAX, "a message above its limit")
-    if isinstance(reply, Succeeded | Declined):
-        _holds(len(orjson.dumps(reply.provider)) <= 8 * TEXT_MAX, "more of an answer than may be published")
 
 
 def _answers(codes: Mapping[str, object], good: dict[str, object]) -> tuple[Parts, ...]:
@@ -269,9 +224,9 @@ def _settings(parts: Parts) -> str:
     try:
         parse(_FILE, dict.fromkeys(environ, variable))
     except SettingsWrong as wrong:
-        _holds(wrong.problems, "refused without a problem")
+        holds(wrong.problems, "refused without a problem")
         for problem in wrong.problems:
-            _said(str(problem))
+            said(str(problem))
         return " | ".join(sorted({re.sub(r"'.*'|[0-9]+", "", each.text)[:32] for each in wrong.problems})[:2])
     return "Settings"
 
@@ -297,6 +252,7 @@ DECODERS: Final[Mapping[str, Decoder]] = {
         Decoder("ledger", _entries(), _entry),
         Decoder("refund-answers", _answers(REFUND_CODES, refunded()), _answer(read_refund_answer)),
         Decoder("inquiry-answers", _answers(INQUIRY_CODES, inquired()), _answer(read_inquiry_answer)),
+        *MAINLAND_DECODERS,
         Decoder("settings", _files(), _settings),
     )
 }

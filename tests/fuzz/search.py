@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from tests.fuzz.decoders import Decoder, Parts
 from tests.fuzz.mutate import mutated
+from tests.fuzz.rule import Decoder, Parts
 
 CORPUS_MAX: Final = 2_000
 

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.decoders import DECODERS, Parts
+from tests.fuzz.decoders import DECODERS
+from tests.fuzz.rule import Parts
 from tests.messages.strategies import JSON, TEXT
 
-JSON_DECODERS: Final = ("commands", "ledger", "refund-answers", "inquiry-answers")
+JSON_DECODERS: Final = ("commands", "ledger", "refund-answers", "inquiry-answers", "v2-answers", "v3-answers")
 TABLES: Final = ("kafka", "topics", "stream", "channels", "channels.local", "http", "log", "source", "new")
 SETTINGS: Final = (
     *("bootstrap_servers", "group_id", "session_timeout_s", "commands", "partitions", "open_max", "lease_s"),

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.fuzz.decoders import DECODERS, Decoder, Parts, RuleBroken
+from tests.fuzz.decoders import DECODERS
+from tests.fuzz.rule import Decoder, Parts, RuleBroken
 from tests.fuzz.search import Search
 
 INPUTS = {"settings": 400}

@@ -18,7 +18,8 @@ from tests.fuzz.decoders import BARE, DECODERS
 from tests.messages import samples
 from tests.settings.files import problems
 from worker.alipay.ams.content import read_refund_answer
-from worker.alipay.interface import ANSWER_SIZE_MAX
+from worker.alipay.interface import ANSWER_SIZE_MAX, Operation
+from worker.alipay.mainland.v2 import response_name
 from worker.messages.command import read_command
 from worker.messages.invalid import Invalid, Problem
 from worker.messages.ledger import write_entry
@@ -76,6 +77,8 @@ DOCUMENTS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "ledger": (orjson.loads(write_entry(samples.OPEN)), "history"),
     "refund-answers": (refunded(), "settlementQuote"),
     "inquiry-answers": (refunded(), "refundAmount"),
+    "v2-answers": ({"sign": "AA"}, response_name(Operation.REFUND)),
+    "v3-answers": ({"fund_change": "Y"}, "refund_detail_item_list"),
 }
 
 

@@ -151,7 +151,7 @@ def unsigned_reply(operation: Operation, told: Told) -> Reply:
     if isinstance(reply, Unknown | Throttled):
         return reply
     said = " ".join(filter(None, (told.code, told.sub_code)))
-    return Unreadable(f"the answer is not signed; it says {said}", signed=False)
+    return Unreadable(f"the answer is not signed; it says {said!r}", signed=False)
 
 
 def _trade(command: Command) -> dict[str, str]:

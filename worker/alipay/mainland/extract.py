@@ -133,21 +133,22 @@ class _Scan:
             self._at = scalar.end()
 
     def _skip_nested(self) -> None:
-        start, open_ = self._at, 0
+        start, closers = self._at, [b""]
         while True:
             self._skip(_PLAIN)
-            match self._next():
+            match char := self._next():
                 case b'"':
                     self._skip_string()
                     continue
                 case b"{" | b"[":
-                    open_ += 1
-                case b"}" | b"]":
-                    open_ -= 1
-                case _:
+                    closers.append(b"}" if char == b"{" else b"]")
+                case b"":
                     raise NotExtractable(f"what begins at byte {start} has no end; is the answer cut?")
+                case _:
+                    if char != closers.pop():
+                        raise NotExtractable(f"there is a {char.decode()!r} too many at byte {self._at}")
             self._at += 1
-            if open_ == 0:
+            if len(closers) == 1:
                 return
 
     def _skip_string(self) -> None:
