@@ -25,7 +25,16 @@ from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Command
 from worker.refunds.money import Money
 from worker.refunds.notice import Notice, Told
-from worker.refunds.reply import Declined, Misconfigured, NotFound, Reply, Succeeded, Unfunded, Unknown
+from worker.refunds.reply import (
+    Declined,
+    Misconfigured,
+    NotFound,
+    Reply,
+    Succeeded,
+    Unfunded,
+    Unknown,
+    leaves_doubt,
+)
 from worker.simulator import Behaviour, Ledger, Operation, modes
 from worker.simulator.accounts import App
 from worker.simulator.endpoint import Endpoint, Request

@@ -28,7 +28,8 @@ class Row:
 
     `status`: what comes with the code, in the words of its interface; whether it has to is that interface's rule.
     `credential`: about key, client or endpoint, so that it is believed even unsigned: Alipay cannot sign for
-    a client that it does not know, and the worst a forger achieves with it is a halt. `merchant`: as in `Misconfigured`.
+    a client that it does not know, and the worst a forger achieves with it is a halt. `merchant`: as in
+    `Misconfigured`.
     """
 
     status: str

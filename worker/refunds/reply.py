@@ -113,10 +113,11 @@ class Misconfigured:
 
 @dataclass(frozen=True, slots=True)
 class Unfunded:
-    """The seller's balance is empty, and the same number may be tried again once it is not."""
+    """The seller's balance is empty, and the same number may be tried again once it is not. `signed`: as above."""
 
     code: str
     message: str = ""
+    signed: bool = True
 
 
 Reply = (
@@ -155,9 +156,9 @@ def leaves_doubt(reply: Reply) -> bool:
     match reply:
         case Unknown(sent=sent):
             return sent
-        case Misconfigured(signed=signed):
+        case Misconfigured(signed=signed) | Unfunded(signed=signed):
             return not signed
-        case Declined() | Unfunded():
+        case Declined():
             return False
         case _:
             return True

@@ -44,6 +44,7 @@ from worker.refunds.reply import (
     Unfunded,
     Unknown,
     Unreadable,
+    leaves_doubt,
 )
 
 REQUESTS = [vector for vector in VECTORS.values() if vector["id"].startswith("v3-req")]
@@ -249,9 +250,22 @@ def test_an_unsigned_credential_code_halts(attempt: Attempt, status: int, code: 
         "10000",
     ],
 )
-def test_an_unsigned_error_is_never_a_failure(status: int, code: str) -> None:
-    reply = v3_read(v3_error(code), SUBMIT, status, signed=False)
-    assert isinstance(reply, Unreadable) or (code == "10000" and isinstance(reply, Misconfigured))
+def test_an_unsigned_refusal_is_never_a_failure_by_itself(status: int, code: str) -> None:
+    """It has us ask; an inquiry's answer is signed."""
+    match v3_read(v3_error(code), SUBMIT, status, signed=False):
+        case Declined(confirm=confirm):
+            assert confirm
+        case Unreadable() | Misconfigured() | Unfunded() as reply:
+            assert not reply.signed
+            assert leaves_doubt(reply)
+        case other:
+            raise AssertionError(other)
+
+
+@named("status", [400, 401, 403, 404])
+def test_an_unsigned_refusal_of_a_query_says_nothing(status: int) -> None:
+    reply = v3_read(v3_error("ACQ.TRADE_NOT_EXIST"), INQUIRE, status, signed=False)
+    assert isinstance(reply, Unreadable)
     assert not reply.signed
 
 

@@ -27,6 +27,7 @@ from worker.refunds.reply import (
     Reply,
     Succeeded,
     Throttled,
+    Unfunded,
     Unknown,
     Unreadable,
 )
@@ -152,6 +153,18 @@ def unsigned_reply(operation: Operation, told: Told) -> Reply:
         return reply
     said = " ".join(filter(None, (told.code, told.sub_code)))
     return Unreadable(f"the answer is not signed; it says {said!r}", signed=False)
+
+
+def unsigned_refusal(told: Told) -> Reply:
+    """The reply to a refused refund call on an interface that signs no refusal: v3 answers them with an HTTP error.
+
+    A refusal that cannot be believed is a reason to ask: only a signed inquiry that finds no refund proves it.
+    """
+    reply = unsigned_reply(Operation.REFUND, told)
+    said = _said(refund_row(told.code, told.sub_code), told)
+    if isinstance(said, Declined):
+        return replace(said, confirm=True)
+    return replace(said, signed=False) if isinstance(said, Unfunded) else reply
 
 
 def _trade(command: Command) -> dict[str, str]:

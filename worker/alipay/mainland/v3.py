@@ -20,6 +20,7 @@ from worker.alipay.mainland.content import (
     refund_body,
     signed_reply,
     text_in,
+    unsigned_refusal,
     unsigned_reply,
 )
 from worker.alipay.mainland.credentials import check_credentials, trusted_sn
@@ -101,7 +102,7 @@ class MainlandV3:
         return Request(operation, TARGETS[operation], headers, content)
 
     def read(self, request: Request, answer: Answer, command: Command) -> Reply:
-        """An answer is believed only if it is signed; errors mostly are not, and then can only halt, slow or ask."""
+        """An answer is believed only if it is signed. Errors are not: they can only halt, slow down or have us ask."""
         operation, status = request.operation, answer.http_status
         if len(answer.body) > ANSWER_SIZE_MAX:
             reason = f"the answer is too large; expected at most {ANSWER_SIZE_MAX} bytes"
@@ -118,7 +119,10 @@ class MainlandV3:
                 return Unreadable(str(fault), signed=verified)
             # Not Alipay's way of saying it: a proxy's, perhaps.
             return Throttled(f"HTTP {status}") if status == 429 else Unknown(f"HTTP {status}")
-        return signed_reply(operation, told, command) if verified else unsigned_reply(operation, told)
+        if verified:
+            return signed_reply(operation, told, command)
+        refused = 400 <= status < 500 and operation is Operation.REFUND
+        return unsigned_refusal(told) if refused else unsigned_reply(operation, told)
 
     def _auth_string(self, time_ms: int, nonce: str) -> str:
         certificate = f"app_cert_sn={self.certificates.app_cert_sn}," if self.certificates is not None else ""
