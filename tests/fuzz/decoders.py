@@ -71,16 +71,23 @@ def _command(parts: Parts) -> str:
             body = mainland_body if mainland.LIMITS.interface(read.channel) == MAINLAND else refund_body
             orjson.loads(body(read))
             _remembered(read)
-            holds(mainland.TOKEN not in repr(read), "a token in a command")
+            # Elsewhere, as a reason, the same characters are no token.
+            only = f'"appAuthToken":"{mainland.TOKEN}"'.encode() in value and sum(map(_tokens, parts)) == 1
+            holds(not only or mainland.TOKEN not in repr(read), "a token in a command")
             return f"Command {read.channel if read.whole else ''}"
         case Invalid():
             said(read.message)
-            holds("oken" not in read.field or mainland.TOKEN[:8] not in read.message, "a token in an error")
+            shown = read.field == "appAuthToken" and mainland.TOKEN[:8] in read.message
+            holds(not shown, "a token in an error")
             holds(read.error in set(Problem), f"an error without a name: {read.error}")
             holds("expected" in read.message, f"an error that expects nothing: {read.message}")
             return f"Invalid {read.error} {re.sub('[0-9]+', '', read.field)[:40]}"
         case _:
             raise RuleBroken(f"no answer: {read!r}")
+
+
+def _tokens(part: bytes) -> int:
+    return part.count(mainland.TOKEN.encode())
 
 
 def _remembered(command: Command) -> None:
@@ -148,14 +155,13 @@ def _entries() -> tuple[Parts, ...]:
 def _dead_letter(parts: Parts) -> str:
     value = parts[0]
     safe = without_tokens(value)
-    if safe == value:
-        return "unchanged"
+    count = f"with {min(safe.count(MASKED.encode()), 9)} masked"
     try:
         orjson.loads(value)
     except orjson.JSONDecodeError:
-        return "masked text"
+        return f"text {count}"
     json.loads(safe, object_pairs_hook=_no_token)
-    return "masked JSON"
+    return f"JSON {count}"
 
 
 def _no_token(pairs: list[tuple[str, object]]) -> None:
