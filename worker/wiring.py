@@ -61,7 +61,7 @@ def scope_of(
     limits = limits_of(settings)
     deadline_s = max(channel.deadline_s for channel in settings.channels.values())
     return Scope(
-        topics=Topics(topics.commands, topics.results, topics.ledger, topics.dead_letters),
+        topics=Topics(topics.commands, topics.results, topics.ledger, topics.dead_letters, topics.signals),
         group=settings.kafka.group_id,
         source=settings.source,
         routing_key=stream.routing_key,
@@ -85,6 +85,11 @@ def readable_of(settings: Settings, loaded: Mapping[str, Channel]) -> Readable:
 def limits_of(settings: Settings) -> Limits:
     """The stream's limits, without what the settings add to them."""
     return Limits(**{field.name: getattr(settings.stream, field.name) for field in fields(Limits)})
+
+
+def inputs_of(settings: Settings) -> tuple[str, ...]:
+    """The topics that are read. Each partition's head says how far, for all of them."""
+    return settings.topics.commands, settings.topics.signals
 
 
 def journals_of(settings: Settings) -> KafkaJournals:
@@ -111,7 +116,7 @@ async def run(settings: Settings, source: Source) -> int:
         channels = await stack.enter_async_context(gateways(loaded, metrics))
         for name, gateway in channels.items():
             metrics.watch_rate(name, partial(getattr, gateway, "rate"))
-        records = KafkaSource(settings.kafka, [settings.topics.commands], settings.topics.ledger, clock)
+        records = KafkaSource(settings.kafka, inputs_of(settings), settings.topics.ledger, clock)
         metrics.watch_heartbeat(records.heartbeat_age_s)
         engine = Engine(records, journals_of(settings), scope_of(settings, readable, channels, metrics))
         url = await stack.enter_async_context(serving(settings.http, engine, metrics.registry))
@@ -156,7 +161,7 @@ async def resume_partition(settings: Settings, number: int) -> int:
     loaded = accounts(settings)
     async with gateways(loaded, metrics) as channels:
         scope = scope_of(settings, readable_of(settings, loaded), channels, metrics)
-        inputs = KafkaInputs(settings.kafka, [settings.topics.commands], settings.topics.ledger)
+        inputs = KafkaInputs(settings.kafka, inputs_of(settings), settings.topics.ledger)
         await inputs.start()
         try:
             for _ in range(RESUME_TRIES):

@@ -8,6 +8,7 @@ from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Cause, Command
 from worker.refunds.entry import FinalEntry, Head, OpenEntry, Origin, Past, Pin, Reading, State
 from worker.refunds.money import EXPONENTS, Money
+from worker.refunds.notice import Notice, Told
 from worker.refunds.reply import Declined, NextAction
 from worker.refunds.verdict import Outcome, Park, ParkReason, Proof
 
@@ -61,6 +62,20 @@ ORIGINS: Final = st.builds(Origin, TEXT, WHOLE, WHOLE, st.integers(-1, 2**50))
 PASTS: Final = st.builds(Past, TIME, TEXT, TEXT, TEXT)
 
 
+NOTICES: Final = st.builds(
+    Notice,
+    TEXT,
+    TEXT,
+    st.sampled_from(Told),
+    TIME,
+    TEXT,
+    TEXT,
+    TEXT,
+    st.none() | MONEY,
+    TEXT,
+)
+
+
 @st.composite
 def open_entries(draw: st.DrawFn) -> OpenEntry:
     attempt = draw(ATTEMPTS)
@@ -82,6 +97,7 @@ def open_entries(draw: st.DrawFn) -> OpenEntry:
         draw(st.none() | OUTCOMES),
         tuple(draw(st.lists(PASTS, max_size=3))),
         draw(st.booleans()),
+        draw(st.none() | NOTICES),
     )
 
 

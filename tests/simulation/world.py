@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from tests.simulation.alipay import CLIENT, ENVIRONMENT, TAIL_S, SimulatedAlipay, SimulatedGateway
+from tests.simulation.alipay import TAIL_S, SimulatedAlipay, SimulatedGateway
+from tests.simulation.channels import channel_of
 from tests.simulation.cluster import Cluster
 from tests.simulation.consumer import SimulatedAdmin, SimulatedConsumer
 from tests.simulation.events import (
@@ -45,8 +46,6 @@ from tests.virtual_time import EPOCH
 from worker.kafka.clients import Clients
 from worker.kafka.journal import KafkaJournals
 from worker.kafka.source import KafkaSource
-from worker.messages.command import CommandLimits
-from worker.refunds.money import Money
 from worker.stream.engine import Engine
 from worker.stream.scope import Readable, Scope, Topics
 
@@ -108,15 +107,17 @@ class World:
         self.limits = limits_of(self.random)
         self.trace: list[str] | None = [] if traced else None
         self.faults = Faults(seed, self.happened, self._in_between)
-        self.alipay = SimulatedAlipay(seed, self.faults, self, self.outside, self.happened)
-        self.terms = terms_of(asynchronous=self.alipay.asynchronous)
-        self.view = View(self.partitions, CommandLimits(self.limits.command_size_max, {"global": None}))
-        truth = Truth(self.view, self.alipay.ledger, self.terms, self.limits)
+        self.channel = channel_of(seed)
+        self.alipay = SimulatedAlipay(seed, self.channel, self.faults, self, self.outside, self.happened)
+        self.terms = terms_of(asynchronous=self.alipay.asynchronous, mainland=self.channel.mainland)
+        self.readable = self.channel.limits(self.limits.command_size_max)
+        self.view = View(self.partitions, self.channel, self.readable)
+        truth = Truth(self.view, self.alipay, self.terms, self.limits)
         self.guarantees: tuple[Guarantee, ...] = tuple(make(truth) for make in GUARANTEES)
         self.cluster = Cluster(self.partitions, seed, self.faults, self.happened, self.outside)
         self.line = Line(seed, self.faults, self, self.outside)
         self.group = Group(self.partitions, KAFKA.rebalance_timeout_s, seed, self.outside)
-        self.workload: Workload = workload(seed, self.partitions, refunds)
+        self.workload: Workload = workload(seed, self.partitions, refunds, self.channel)
         self.workers: dict[str, Worker] = {}
         self.kept: list[Any] = []
         self.dead: list[Process] = []
@@ -161,16 +162,16 @@ class World:
     def _scope(self, process: Process, clock: WorkerClock) -> Scope:
         gateway = SimulatedGateway(self.alipay, process, clock, self.terms)
         return Scope(
-            topics=Topics(COMMANDS, RESULTS, LEDGER, LETTERS),
+            topics=Topics(COMMANDS, RESULTS, LEDGER, LETTERS, "refund.signals"),
             group=GROUP,
             source="/worker",
-            routing_key="refundRequestId",
+            routing_key=self.channel.routing_key,
             resend=self.seed % 2 == 0,
             heartbeat_max_s=SESSION_S - DEADLINE_S - LEASE_MARGIN_S,
             limits=self.limits,
-            gateways={"global": gateway},
-            accounts={"global": f"{CLIENT} {ENVIRONMENT}"},
-            readable=Readable(CommandLimits(self.limits.command_size_max, {"global": None}), "simulated"),
+            gateways={self.channel.name: gateway},
+            accounts={self.channel.name: self.channel.account},
+            readable=Readable(self.readable, "simulated"),
             clock=clock,
             meter=RecordingMeter(),
         )
@@ -257,8 +258,9 @@ class World:
         )
 
     async def _live(self) -> None:
-        for payment, amount in {**self.workload.payments, "pay-closing": Money("USD", 1_000_000)}.items():
-            self.alipay.ledger.register(payment, amount)
+        last = closing(self.partitions, UNDER_FIRE_S, self.channel)
+        for paid in (*self.workload.payments, *last.payments):
+            self.alipay.register(paid.payment_id, paid.amount, paid.order_number)
         for number in range(self.random.choice((1, 2, 2, 3))):
             self.start(f"w{number + 1}")
         for request in self.workload.requests:
@@ -267,7 +269,7 @@ class World:
             self.loop.call_at(at, act)
         await asyncio.sleep(UNDER_FIRE_S)
         self._silence()
-        for request in closing(self.partitions, self.loop.time()):
+        for request in last.requests:
             self._ask(request)
         until = self.loop.time() + SILENCE_MAX_S
         while self.loop.time() < until and not self._at_rest():  # noqa: ASYNC110 -- rest is no event

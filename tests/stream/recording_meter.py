@@ -12,6 +12,7 @@ class RecordingMeter:
     def __init__(self) -> None:
         self.open: Counter[State] = Counter()
         self.dispositions: Counter[str] = Counter()
+        self.signals: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.parks: Counter[str] = Counter()
         self.halts: list[bool] = []
@@ -23,6 +24,9 @@ class RecordingMeter:
         self.finals = 0
         self.states: dict[int, str] = {}
         self.lags: dict[int, int] = {}
+
+    def signalled(self, result: str) -> None:
+        self.signals[result] += 1
 
     def consumed(self, disposition: str) -> None:
         self.dispositions[disposition] += 1

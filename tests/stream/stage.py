@@ -29,7 +29,8 @@ COMMANDS: Final = "refund.commands"
 RESULTS: Final = "refund.results"
 LEDGER: Final = "refund.ledger"
 LETTERS: Final = "refund.commands.dlt"
-TOPICS: Final = Topics(COMMANDS, RESULTS, LEDGER, LETTERS)
+SIGNALS: Final = "refund.signals"
+TOPICS: Final = Topics(COMMANDS, RESULTS, LEDGER, LETTERS, SIGNALS)
 GROUP: Final = "refund-worker"
 NOW: Final = EPOCH
 ACCOUNTS: Final = {"global": "5Y production"}
@@ -194,7 +195,10 @@ class Bench:
         self.reader = Reader(reading.position, reading.reach)
         self.finals = FinalsInMemory()
         left = takeover(found, self.clock.now(), self.scope)
-        self.partition = Partition(0, found, left, {COMMANDS: self.reader}, self.finals, self.scope)
+        signals = found.inputs.get(SIGNALS, Reading(0, 0))
+        self.signals = Reader(signals.position, signals.reach)
+        readers = {COMMANDS: self.reader, SIGNALS: self.signals}
+        self.partition = Partition(0, found, left, readers, self.finals, self.scope)
         self.partition.remember(opaque, expired)
         self.partition.restore(entries, self.clock.monotonic())
 

@@ -7,7 +7,7 @@ import pytest
 from typing_extensions import override
 
 from tests.stream.fake_kafka import FakeInputs, FakeKafka, Trouble
-from tests.stream.stage import COMMANDS, GROUP, LEDGER, NOW, entry, head, header, value
+from tests.stream.stage import COMMANDS, GROUP, LEDGER, NOW, SIGNALS, entry, head, header, value
 from tests.stream.world import World
 from tests.virtual_time import in_virtual_time
 from worker.messages.ledger import HEAD_KEY, ledger_key, write_entry
@@ -287,11 +287,11 @@ async def test_a_damaged_ledger_stops_the_worker(key: bytes | None, content: byt
 @in_virtual_time
 async def test_an_input_that_is_new_is_read_from_its_first_record() -> None:
     world = World()
-    other = replace(head(), inputs={"refund.signals": Reading(5, 5)})
-    write(world.kafka, other)
-    world.ask("a")
-    reader = (await world.open()).partition.readers[COMMANDS]
-    assert (reader.next_offset, reader.inherited) == (0, 0)
+    world.kafka.begins[SIGNALS, 0] = 7
+    write(world.kafka, replace(head(), inputs={COMMANDS: Reading(0, 9)}))
+    reader = (await world.open()).partition.readers[SIGNALS]
+    assert (reader.next_offset, reader.inherited) == (7, 7)
+    assert world.head().inputs[SIGNALS] == Reading(7, 7)
 
 
 @in_virtual_time

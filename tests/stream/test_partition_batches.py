@@ -139,8 +139,7 @@ def test_every_batch_holds_the_head_last_and_it_says_the_position_of_the_batch()
     bench.answer("a")
     batch = bench.commit()
     assert batch.batch.records[-1].key == b"#head"
-    (reading,) = batch.head.inputs.values()
-    assert reading.position == batch.position == 1
+    assert batch.head.inputs["refund.commands"].position == batch.position == 1
 
 
 def test_the_reach_runs_ahead_of_what_was_read() -> None:

@@ -194,7 +194,7 @@ async def test_records_that_came_before_the_partition_was_open_are_read_then() -
     world.kafka.answering.clear()
     async with world.worker.running():
         await settle()
-        world.source.resume(0, {"refund.commands": 0})
+        world.source.resume(0, {"refund.commands": 0, "refund.signals": 0})
         world.ask("a")
         await asyncio.sleep(1)
         world.kafka.answering.set()

@@ -8,7 +8,7 @@ from typing import Any
 from tests.stream.fake_gateway import FakeGateway
 from tests.stream.fake_kafka import FakeInputs, FakeJournals, FakeKafka, FakeSource
 from tests.stream.recording_meter import RecordingMeter
-from tests.stream.stage import COMMANDS, LEDGER, RESULTS, entry_of, header, scope, value
+from tests.stream.stage import COMMANDS, LEDGER, RESULTS, SIGNALS, entry_of, header, scope, value
 from tests.virtual_time import VirtualClock
 from worker.messages.ledger import HEAD_KEY, ledger_key
 from worker.refunds.entry import FinalEntry, Head, OpenEntry
@@ -32,7 +32,7 @@ class Worker:
         self.meter = RecordingMeter()
         self.scope: Scope = scope([gateway], clock, limits, meter=self.meter, **changes)
         self.journals = FakeJournals(kafka, LEDGER)
-        self.source = FakeSource(kafka, [COMMANDS])
+        self.source = FakeSource(kafka, [COMMANDS, SIGNALS])
         self.engine = Engine(self.source, self.journals, self.scope)
 
     @asynccontextmanager
@@ -78,7 +78,7 @@ class World:
 
     async def open(self, number: int = 0) -> Opened:
         """The opening path alone, as the worker would go it."""
-        inputs = FakeInputs(self.kafka, [COMMANDS])
+        inputs = FakeInputs(self.kafka, [COMMANDS, SIGNALS])
         return await open_partition(number, inputs, self.worker.journals, self.worker.scope)
 
     # What everybody can see.

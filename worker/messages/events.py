@@ -156,6 +156,11 @@ def final_entry(entry: OpenEntry, event: Event, now: float) -> FinalEntry:
     return FinalEntry(command.refund_request_id, command.digest(), now, headers, event.data)
 
 
+def later_entry(mark: str, digest: bytes, event: Event, now: float) -> FinalEntry:
+    """What the ledger keeps once `event`, a later truth about the refund with this digest, is published."""
+    return FinalEntry(mark, digest, now, {name: value.decode() for name, value in event.headers}, event.data)
+
+
 def replayed_event(final: FinalEntry, routing_key: bytes) -> Event:
     """The stored outcome once more, for a duplicate: same id, same value, and a mark."""
     headers = [(name, text.encode()) for name, text in final.event_headers.items()]

@@ -12,10 +12,12 @@ from worker.messages.fields import BadField, Fields
 from worker.messages.ledger_v1_refund import (
     read_attempt,
     read_command,
+    read_notice,
     read_outcome,
     read_park,
     write_attempt,
     write_command,
+    write_notice,
     write_outcome,
     write_park,
 )
@@ -50,6 +52,8 @@ def read(fields: Fields) -> OpenEntry | FinalEntry | Head:
 
 
 def _write_open(entry: OpenEntry) -> dict[str, Any]:
+    # Few refunds have a notice, and entries of the others stay as they were before there were any.
+    notice = {} if entry.notice is None else {"notice": write_notice(entry.notice)}
     return {
         "command": write_command(entry.attempt.command),
         "attempt": write_attempt(entry.attempt),
@@ -67,6 +71,7 @@ def _write_open(entry: OpenEntry) -> dict[str, Any]:
             for past in entry.history
         ],
         "calling": entry.calling,
+        **notice,
     }
 
 
@@ -75,6 +80,7 @@ def _read_open(fields: Fields) -> OpenEntry:
     attempt = read_attempt(f.mapping(fields, "attempt"), command)
     park = f.optional(f.mapping, fields, "park")
     held = f.optional(f.mapping, fields, "held")
+    notice = f.optional(f.mapping, fields, "notice")
     return OpenEntry(
         attempt=attempt,
         pin=_read_pin(f.mapping(fields, "pin")),
@@ -91,6 +97,7 @@ def _read_open(fields: Fields) -> OpenEntry:
             for past in f.objects(fields, "history")
         ),
         calling=f.flag(fields, "calling"),
+        notice=None if notice is None else read_notice(notice),
     )
 
 

@@ -9,6 +9,7 @@ from worker.messages.fields import BadField, Fields
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Cause, Command
 from worker.refunds.money import Money
+from worker.refunds.notice import Notice, Told
 from worker.refunds.reply import Declined, NextAction
 from worker.refunds.verdict import Outcome, Park, ParkReason, Proof
 
@@ -52,17 +53,14 @@ def _mainland(command: Command) -> dict[str, Any]:
 
 
 def read_command(fields: Fields) -> Command:
-    amount, cause = f.mapping(fields, "amount"), f.mapping(fields, "cause")
-    value = f.text(amount, "value")
-    if not (value.isascii() and value.isdigit() and len(value) <= 32):
-        raise BadField("amount.value: expected a string of digits")
+    cause = f.mapping(fields, "cause")
     name, at_provider = f.text(fields, "refund_request_id"), f.text(fields, "provider_request_id")
     return Command(
         refund_request_id=name,
         # Equal unless the refund was issued anew, and then kept once.
         provider_request_id=name if at_provider == name else at_provider,
         payment_id=f.text(fields, "payment_id"),
-        amount=Money(f.word(amount, "currency"), int(value)),
+        amount=_read_amount(f.mapping(fields, "amount")),
         channel=f.word(fields, "channel"),
         merchant=f.word(fields, "merchant"),
         reason=f.text(fields, "reason"),
@@ -195,3 +193,40 @@ def read_outcome(fields: Fields) -> Outcome:
         next_action=f.member(fields, "next_action", NextAction),
         provider=f.mapping(fields, "provider"),
     )
+
+
+def write_notice(notice: Notice) -> dict[str, Any]:
+    amount = notice.amount
+    return {
+        "channel": notice.channel,
+        "provider_request_id": notice.provider_request_id,
+        "status": notice.status.value,
+        "at": notice.at,
+        "notice_id": notice.notice_id,
+        "payment_id": notice.payment_id,
+        "order_number": notice.order_number,
+        "amount": None if amount is None else {"currency": amount.currency, "value": str(amount.value)},
+        "provider_refund_id": notice.provider_refund_id,
+    }
+
+
+def read_notice(fields: Fields) -> Notice:
+    amount = f.optional(f.mapping, fields, "amount")
+    return Notice(
+        channel=f.word(fields, "channel"),
+        provider_request_id=f.text(fields, "provider_request_id"),
+        status=f.member(fields, "status", Told),
+        at=f.number(fields, "at"),
+        notice_id=f.text(fields, "notice_id"),
+        payment_id=f.text(fields, "payment_id"),
+        order_number=f.text(fields, "order_number"),
+        amount=None if amount is None else _read_amount(amount),
+        provider_refund_id=f.text(fields, "provider_refund_id"),
+    )
+
+
+def _read_amount(fields: Fields) -> Money:
+    value = f.text(fields, "value")
+    if not (value.isascii() and value.isdigit() and len(value) <= 32):
+        raise BadField("amount.value: expected a string of digits")
+    return Money(f.word(fields, "currency"), int(value))

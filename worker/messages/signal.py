@@ -44,12 +44,10 @@ Signal = Notified
 def notified_signal(notice: Notice, now: float, source: str) -> Event:
     """The record of a notification that was verified at `now`. The same notice gives the same `ce_id`."""
     data = {"channel": notice.channel, **notice_facts(notice)}
-    subject = notice.provider_request_id or notice.payment_id or notice.order_number
+    subject = _subject(notice)
     headers = {
         "ce_specversion": "1.0",
-        "ce_id": str(
-            uuid.uuid5(_NAMESPACE, f"{notice.channel}:{notice.notice_id}:{subject}:{notice.status}")
-        ),
+        "ce_id": signal_id(notice),
         "ce_source": source,
         "ce_type": NOTIFIED,
         "ce_time": rfc3339(now),
@@ -59,6 +57,16 @@ def notified_signal(notice: Notice, now: float, source: str) -> Event:
     }
     encoded = tuple((name, text.encode()) for name, text in headers.items() if text)
     return Event(NOTIFIED, subject.encode(), encoded, orjson.dumps(data), data)
+
+
+def signal_id(notice: Notice) -> str:
+    """The `ce_id` of its signal."""
+    name = f"{notice.channel}:{notice.notice_id}:{_subject(notice)}:{notice.status}"
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def _subject(notice: Notice) -> str:
+    return notice.provider_request_id or notice.payment_id or notice.order_number
 
 
 def read_signal(value: bytes | None, headers: Headers, origin: Origin) -> Signal | Invalid:

@@ -43,6 +43,13 @@ METRICS: Final = (
         "Commands read: new, duplicate, conflict, invalid, stray",
         ("disposition",),
     ),
+    Metric(
+        "signals_total",
+        Kind.COUNTER,
+        "Notices read, by what they did: asked (an inquiry at once), remembered, repeated, ignored (a person's), "
+        "agreed, returned, contradicted, unknown (no refund here), invalid",
+        ("result",),
+    ),
     Metric("outcomes_total", Kind.COUNTER, "Events written to the results topic", ("type",)),
     Metric(
         "time_to_final_seconds",
@@ -113,7 +120,12 @@ METRICS: Final = (
         "1 for the state that an assigned partition is in",
         ("partition", "state"),
     ),
-    Metric("consumer_lag_records", Kind.GAUGE, "Commands not yet released by a commit", ("partition",)),
+    Metric(
+        "consumer_lag_records",
+        Kind.GAUGE,
+        "Commands and signals not yet released by a commit",
+        ("partition",),
+    ),
     Metric(
         "settings_reload_failures_total",
         Kind.COUNTER,

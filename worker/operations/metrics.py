@@ -69,6 +69,7 @@ class Metrics:
         self._now = now
         self._unmade = {metric.name: metric for metric in METRICS}
         self._commands = Children(self._counter("commands_total"))
+        self._signals = Children(self._counter("signals_total"))
         self._outcomes = Children(self._counter("outcomes_total"))
         self._parked = Children(self._counter("parked_total"))
         self._open = Children(self._gauge("open_refunds"))
@@ -104,6 +105,9 @@ class Metrics:
 
     def consumed(self, disposition: str) -> None:
         self._commands[disposition,].inc()
+
+    def signalled(self, result: str) -> None:
+        self._signals[result,].inc()
 
     def opened(self, state: State, amount: Money) -> None:
         self._open[state,].inc()

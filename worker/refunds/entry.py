@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from worker.refunds.attempt import Attempt
+from worker.refunds.notice import Notice
 from worker.refunds.verdict import Outcome, Park
 
 ENTRY_VERSION: Final = 1
@@ -58,7 +59,8 @@ class OpenEntry:
 
     `next_at`: its next call. `sequence`: events published for it so far. `delayed`: a `refund.delayed` was
     one of them. `park` is set exactly when the state is parked, `held` exactly when it is held. `calling`: a
-    call was under way when this was written. A halted entry without `attempt.first_sent_at` was never sent.
+    call was under way when this was written. A halted entry without `attempt.first_sent_at` was never sent. `notice`:
+    what the provider told of it by itself.
     """
 
     attempt: Attempt
@@ -73,6 +75,7 @@ class OpenEntry:
     held: Outcome | None = None
     history: tuple[Past, ...] = ()
     calling: bool = False
+    notice: Notice | None = None
 
     @property
     def refund_request_id(self) -> str:

@@ -155,6 +155,10 @@ class Books:
 
     def _readings(self, *, last: bool) -> Iterator[tuple[str, Reading]]:
         for topic, reader in self._readers.items():
+            if topic != self._scope.topics.commands:
+                # Of other inputs no record is called for.
+                yield topic, Reading(reader.position, reader.position)
+                continue
             # After a clean end nothing that was not read was sent, but for what a predecessor may have sent: an
             # opening can end before it has come to those records.
             clean = max(reader.next_offset, reader.inherited)

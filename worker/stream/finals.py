@@ -1,15 +1,29 @@
 """What is remembered of final refunds: enough to tell a duplicate from a conflict."""
 
+import sys
 from typing import NamedTuple, Protocol
 
+from worker.messages.events import SUCCEEDED
 from worker.refunds.entry import FinalEntry
 
 
 class Final(NamedTuple):
-    """A final refund. `entry` is kept only where duplicates are answered with the stored outcome."""
+    """A final refund and its channel. `entry` is kept only where duplicates are answered with the stored outcome."""
 
     digest: bytes
     entry: FinalEntry | None
+    succeeded: bool
+    channel: str
+
+
+def final_of(entry: FinalEntry, *, keep_outcome: bool) -> Final:
+    """What is remembered of an entry."""
+    return Final(
+        entry.digest,
+        entry if keep_outcome else None,
+        entry.event_headers.get("ce_type") == SUCCEEDED,
+        sys.intern(str(entry.event_data.get("channel", ""))),
+    )
 
 
 class Finals(Protocol):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from worker.messages.ledger import HEAD_KEY, read_entry
 from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry
-from worker.stream.finals import Final, Finals, FinalsInMemory
+from worker.stream.finals import Finals, FinalsInMemory, final_of
 from worker.stream.offsets import Reader
 from worker.stream.partition import Partition
 from worker.stream.ports import Bounds, Inputs, Journal, Journals, Record, WrongLedger
@@ -54,9 +54,7 @@ class Replayed:
                 if entry.at < final_since:
                     self.expired[entry.refund_request_id] = None
                 else:
-                    self.finals.put(
-                        entry.refund_request_id, Final(entry.digest, entry if keep_outcomes else None)
-                    )
+                    self.finals.put(entry.refund_request_id, final_of(entry, keep_outcome=keep_outcomes))
             case OpaqueEntry(refund_request_id=name) if name.encode() == HEAD_KEY:
                 raise WrongLedger(
                     f"{_where(record)}: the head was written by a newer release; run that release or a newer one"

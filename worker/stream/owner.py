@@ -118,6 +118,9 @@ class Owner:
         try:
             for record in records:
                 self.partition.accept(record, now, mono)
+            # Parked refunds that a notice has woken: the ledger says so before they are called.
+            woken, self.partition.notices.woken = self.partition.notices.woken, []
+            self._deferred.extend(Call(self, refund) for refund in woken)
             self._offer()
         except Exception as error:
             log.exception("records could not be accepted", extra={"partition": self.partition.number})

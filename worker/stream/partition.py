@@ -21,14 +21,17 @@ from worker.messages.events import (
 )
 from worker.refunds.attempt import Attempt, answered, sent
 from worker.refunds.entry import HISTORY_MAX, Head, OpenEntry, Past, State
+from worker.refunds.hint import asking, heeded
+from worker.refunds.notice import MOVED
 from worker.refunds.policy import decide, ready
 from worker.refunds.reply import Reply
 from worker.refunds.verdict import Halt, Hold, Outcome, Park, ParkReason, Verdict, Wait
 from worker.stream import writing
 from worker.stream.books import Books
 from worker.stream.brake import Brake
-from worker.stream.finals import Final, Finals
+from worker.stream.finals import Finals, final_of
 from worker.stream.intake import Intake, Known, New, Refused, Repeat, Stray
+from worker.stream.notices import Notices
 from worker.stream.offsets import Reader
 from worker.stream.ports import Batch, Record
 from worker.stream.refund import Refund
@@ -65,6 +68,9 @@ class Partition:
         self.refunds: dict[str, Refund] = {}
         rests_s = {name: gateway.terms.payment_spacing_s for name, gateway in scope.gateways.items()}
         self.schedule = Schedule(takeover.at, rests_s)
+        self.notices = Notices(
+            number, self.refunds, finals, self.books, self.schedule, scope, change=self._set
+        )
         self._halted: deque[Refund] = deque()
         self._scope = scope
         self._finals = finals
@@ -93,7 +99,9 @@ class Partition:
         for entry in entries:
             on_the_wire = entry.next_at
             entry, doubted = self._takeover.restored(entry)  # noqa: PLW2901 -- the same entry, seen from here
-            refund = Refund(entry, entry.attempt.command.digest(), mono, journaled=True)
+            hinted = entry.notice is not None  # whether it was asked about since is not known
+            digest = entry.attempt.command.digest()
+            refund = Refund(entry, digest, mono, journaled=True, hinted=hinted)
             self.refunds[entry.refund_request_id] = refund
             self._scope.meter.opened(entry.state, entry.attempt.command.amount)
             if doubted:
@@ -124,6 +132,11 @@ class Partition:
         """Take a record over. One that was read before in this opening is passed over."""
         reader = self.readers[record.topic]
         if self.books.braked or record.offset < reader.next_offset:
+            return
+        if record.topic == self._scope.topics.signals:
+            reader.read(record.offset)
+            if self.notices.accept(record, now):
+                reader.release(record.offset)
             return
         possibly_sent = record.offset < reader.inherited
         judged = self._intake.judge(record, self._known, now, possibly_sent=possibly_sent)
@@ -190,9 +203,12 @@ class Partition:
 
     def begin(self, refund: Refund, now: float) -> Attempt:
         """The call to make for a due refund, counted as made at `now`. Only its answer changes the entry."""
-        refund.calling = True
-        terms = self._scope.gateways[refund.entry.pin.channel].terms
-        return sent(ready(refund.entry.attempt, terms, now), now, terms.quiet_s)
+        refund.calling, refund.carried = True, refund.hinted
+        entry = refund.entry
+        attempt, terms = entry.attempt, self._scope.gateways[entry.pin.channel].terms
+        if refund.hinted and entry.notice is not None:
+            attempt = asking(attempt, entry.notice)
+        return sent(ready(attempt, terms, now), now, terms.quiet_s)
 
     def answered(
         self, refund: Refund, attempt: Attempt, reply: Reply, now: float, seconds: float, *, overtaken: bool
@@ -202,6 +218,10 @@ class Partition:
         gateway = self._scope.gateways[refund.entry.pin.channel]
         attempt = answered(attempt, now, seconds, gateway.terms.quiet_s)
         verdict = decide(attempt, reply, gateway.terms, now, overtaken=overtaken)
+        refund.hinted = refund.hinted and not refund.carried
+        if (notice := refund.entry.notice) is not None:
+            floor_s = gateway.terms.backoff.floor_s
+            verdict = heeded(verdict, attempt, reply, notice, now, floor_s, unasked=refund.hinted)
         past = Past(
             now,
             attempt.stage,
@@ -226,18 +246,30 @@ class Partition:
         return verdict
 
     def believe(self, refund: Refund, now: float) -> None:
-        """The credential has proved itself: a held decline is the outcome."""
-        if refund.entry.state is State.HELD and refund.entry.held is not None:
-            self._close(refund, refund.entry.held, now)
+        """The credential has proved itself: a held decline is the outcome, unless a notice says otherwise."""
+        entry = refund.entry
+        if entry.state is not State.HELD or entry.held is None:
+            return
+        if refund.hinted and entry.notice is not None and entry.notice.status in MOVED:
+            self._ask(refund, now)
+        else:
+            self._close(refund, entry.held, now)
 
     def doubt(self, refund: Refund, now: float) -> None:
         """The credential never proved itself: whether a held decline is to be believed, a person must say."""
         entry = refund.entry
-        if entry.state is State.HELD and entry.held is not None:
+        if entry.state is State.HELD and refund.hinted:
+            self._ask(refund, now)
+        elif entry.state is State.HELD and entry.held is not None:
             held = entry.held
             park = Park(ParkReason.SUSPECT_DECLINE, entry.attempt, held.code, held.message, held.next_action)
             refund.entry = replace(entry, held=None)
             self._park(refund, park, now)
+
+    def _ask(self, refund: Refund, now: float) -> None:
+        """A held decline is asked about instead of believed."""
+        self._set(refund, State.WAITING, held=None, next_at=now)
+        self.schedule.at(now, refund)
 
     def mark(self, refund: Refund, state: State) -> None:
         """The refund waits for something else now. Written down: a halted refund is one that nobody is calling for."""
@@ -249,11 +281,12 @@ class Partition:
         event = outcome_event(entry, outcome, now, scope.source, self._key(refund))
         final = final_entry(entry, event, now)
         self.books.close(refund, writing.result(scope, event), final)
-        self._finals.put(entry.refund_request_id, Final(refund.digest, final if scope.resend else None))
+        self._finals.put(entry.refund_request_id, final_of(final, keep_outcome=scope.resend))
         del self.refunds[entry.refund_request_id]
         scope.meter.closed(entry.state, entry.attempt.command.amount)
         self._say(refund, event)
         scope.meter.final(now - entry.origin.timestamp_ms / 1000, entry.attempt.number)
+        self.notices.closed(entry, now)
 
     def _park(self, refund: Refund, park: Park, now: float) -> None:
         self._set(refund, State.PARKED, attempt=park.attempt, park=park)

@@ -10,7 +10,9 @@ class Refund:
     """`entry` is what the ledger would say. `journaled`: the ledger says so, and the input offset is released.
 
     `read_at`: seconds on the monotonic clock at which it was taken over, from which late journaling counts.
-    `calling`: a call for it is under way.
+    `calling`: a call for it is under way. `timer`: the one timer that counts, 0 for none: then a waiting refund is on
+    its way to be called. `hinted`: its next call asks what became of it, because of a notice; `carried`: the call that
+    was begun last does so.
     """
 
     entry: OpenEntry
@@ -18,6 +20,9 @@ class Refund:
     read_at: float
     journaled: bool = False
     calling: bool = False
+    timer: int = 0
+    hinted: bool = False
+    carried: bool = False
 
     @property
     def written(self) -> OpenEntry:

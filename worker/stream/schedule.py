@@ -26,8 +26,9 @@ class Schedule:
         self._unsaid: deque[Refund] = deque()
 
     def at(self, moment: float, refund: Refund) -> None:
-        """Look at it then."""
+        """Look at it then, and at no moment that was said before."""
         self._count += 1
+        refund.timer = self._count
         heapq.heappush(self._timers, (moment, self._count, refund))
 
     def unsettled(self, payment: str, until: float) -> None:
@@ -45,6 +46,7 @@ class Schedule:
             self.at(until, refund)
         else:
             self._unsettled.pop(refund.payment, None)
+            refund.timer = 0
             self.due.append(refund)
 
     def _rested_at(self, refund: Refund, now: float) -> float:
@@ -55,8 +57,8 @@ class Schedule:
     def tick(self, now: float) -> None:
         """Move what its time has come for to `due`. What waits for something else by now is left out."""
         while self._timers and self._timers[0][0] <= now:
-            refund = heapq.heappop(self._timers)[2]
-            if refund.entry.state is State.WAITING:
+            _, timer, refund = heapq.heappop(self._timers)
+            if timer == refund.timer and refund.entry.state is State.WAITING:
                 self.call(refund, now)
 
     @property

@@ -10,12 +10,13 @@ from worker.stream.ports import Clock, Gateway, Meter
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Names. `commands` and whatever else is read share one partition count with `ledger`."""
+    """Names. `commands` and `signals`, which are read, share one partition count with `ledger`."""
 
     commands: str
     results: str
     ledger: str
     dead_letters: str
+    signals: str
 
 
 @dataclass(slots=True)
