@@ -11,6 +11,7 @@ COUNT ?= 10000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+INTEROP := .cache/interop
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command "make lock" $(UPGRADE)
 
@@ -29,6 +30,23 @@ $(STAMP): requirements-dev.txt
 
 .PHONY: env
 env: $(STAMP)  ## make .venv from the lock file (a second run does nothing)
+
+# Two places for Python: python-alipay-sdk and alipay-sdk-python both own the package `alipay`. Not compiled: of the
+# latter's tens of thousands of modules a handful is used.
+$(INTEROP)/%/.installed: tests/interop/%.txt
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	@touch $@
+
+$(INTEROP)/node/.installed: tests/interop/node/package.json tests/interop/node/package-lock.json
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: interop-env
+interop-env: $(addprefix $(INTEROP)/,$(addsuffix /.installed,requirements requirements-others node))  ## fetch Alipay's SDKs for the tests (needs npm)
 
 .PHONY: demo
 demo: $(STAMP)  ## start Kafka, an Alipay simulator and the worker, and show refunds passing through
@@ -80,6 +98,10 @@ lock: $(STAMP)  ## write the lock files anew; UPGRADE=--upgrade takes the newest
 	$(COMPILE) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 	$(COMPILE) --group java -o worker/demo/kafka/java.txt
 	$(COMPILE) --group noida -o worker/demo/kafka/noida.txt
+	$(COMPILE) tests/interop/requirements.in -o tests/interop/requirements.txt
+	$(COMPILE) tests/interop/requirements-others.in -o tests/interop/requirements-others.txt
+	npm install --prefix tests/interop/node --package-lock-only --ignore-scripts --no-audit --no-fund \
+		--omit-lockfile-registry-resolved --loglevel=error
 
 .PHONY: broker
 broker: $(STAMP)  ## fetch the Kafka broker for tests and demo into the user's cache
@@ -87,5 +109,5 @@ broker: $(STAMP)  ## fetch the Kafka broker for tests and demo into the user's c
 
 .PHONY: clean
 clean:  ## remove .venv and every cache in this folder
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist $(INTEROP)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
