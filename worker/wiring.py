@@ -14,13 +14,17 @@ from aiokafka.errors import KafkaError
 from worker import __version__
 from worker.alipay.channel import Channel
 from worker.alipay.gateway import ChannelGateway
+from worker.alipay.notification import NotificationReader
+from worker.alipay.notification_readers import notification_reader
 from worker.clock import SystemClock
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.journal import KafkaJournals
+from worker.kafka.signals import KafkaSignals
 from worker.kafka.source import KafkaSource
 from worker.operations.health import serving
 from worker.operations.loop_lag import LoopLag
 from worker.operations.metrics import Metrics
+from worker.operations.notifications import Notifications, notified
 from worker.operations.reload import Reloading
 from worker.settings import Settings, Source, accounts, command_limits
 from worker.settings.commands import fingerprint
@@ -121,8 +125,14 @@ async def run(settings: Settings, source: Source) -> int:
         engine = Engine(records, journals_of(settings), scope_of(settings, readable, channels, metrics))
         url = await stack.enter_async_context(serving(settings.http, engine, metrics.registry))
         log.info("metrics and health at %s", url)
+        notifications = await stack.enter_async_context(_notifications(settings, loaded, metrics))
         reloading = Reloading(
-            source, settings, loaded, channels, partial(_adopt, readable), metrics.reload_failed
+            source,
+            settings,
+            loaded,
+            channels,
+            partial(_adopt, readable, notifications),
+            metrics.reload_failed,
         )
         for work in (LoopLag(metrics.loop_lag).run(), reloading.run()):
             stack.callback(asyncio.create_task(work).cancel)
@@ -144,9 +154,51 @@ async def run(settings: Settings, source: Source) -> int:
     return EXIT_OK
 
 
-def _adopt(readable: Readable, settings: Settings, loaded: Mapping[str, Channel]) -> None:
+@asynccontextmanager
+async def _notifications(
+    settings: Settings, loaded: Mapping[str, Channel], metrics: Metrics
+) -> AsyncIterator[Notifications | None]:
+    """The endpoint for notifications; None where it is not enabled."""
+    if not settings.notifications.enabled:
+        yield None
+        return
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        signals = KafkaSignals(settings.kafka, settings.topics.signals)
+        stack.push_async_callback(signals.close)
+        notifications = Notifications(
+            settings.notifications,
+            _readers(settings, loaded),
+            signals,
+            metrics.notified,
+            clock.now,
+            clock.monotonic,
+            source=settings.source,
+            by_refund=settings.stream.routing_key == "refundRequestId",
+        )
+        url = await stack.enter_async_context(notified(settings.notifications, notifications))
+        log.info("notifications are taken at %s/notify/<channel>", url)
+        yield notifications
+
+
+def _readers(settings: Settings, loaded: Mapping[str, Channel]) -> Mapping[str, NotificationReader]:
+    sellers = settings.notifications.sellers
+    return {
+        name: notification_reader(channel, frozenset(sellers.get(name, ())))
+        for name, channel in loaded.items()
+    }
+
+
+def _adopt(
+    readable: Readable,
+    notifications: Notifications | None,
+    settings: Settings,
+    loaded: Mapping[str, Channel],
+) -> None:
     fresh = readable_of(settings, loaded)
     readable.limits, readable.fingerprint = fresh.limits, fresh.fingerprint
+    if notifications is not None:
+        notifications.readers = _readers(settings, loaded)
 
 
 async def resume_partition(settings: Settings, number: int) -> int:

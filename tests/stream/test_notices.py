@@ -36,7 +36,7 @@ TIMEOUT: Final = Unknown("no answer within 10 s")
 FLOOR_S: Final = FakeGateway().terms.backoff.floor_s
 
 
-def told(name: str, status: Told = Told.SUCCEEDED, channel: str = "global", **facts: str) -> Notice:
+def told(name: str, status: Told = Told.SUCCEEDED, channel: str = "global", **facts: Any) -> Notice:
     return Notice(channel, name, status, NOW, f"{name}-{status}", **facts)
 
 

@@ -44,6 +44,12 @@ METRICS: Final = (
         ("disposition",),
     ),
     Metric(
+        "notifications_total",
+        Kind.COUNTER,
+        "Alipay's notifications by what became of them; acknowledged are stored and unrelated ones",
+        ("channel", "result"),
+    ),
+    Metric(
         "signals_total",
         Kind.COUNTER,
         "Notices read, by what they did: asked (an inquiry at once), remembered, repeated, ignored (a person's), "

@@ -70,6 +70,7 @@ class Metrics:
         self._unmade = {metric.name: metric for metric in METRICS}
         self._commands = Children(self._counter("commands_total"))
         self._signals = Children(self._counter("signals_total"))
+        self._notifications = Children(self._counter("notifications_total"))
         self._outcomes = Children(self._counter("outcomes_total"))
         self._parked = Children(self._counter("parked_total"))
         self._open = Children(self._gauge("open_refunds"))
@@ -108,6 +109,9 @@ class Metrics:
 
     def signalled(self, result: str) -> None:
         self._signals[result,].inc()
+
+    def notified(self, channel: str, result: str) -> None:
+        self._notifications[channel, result].inc()
 
     def opened(self, state: State, amount: Money) -> None:
         self._open[state,].inc()
@@ -211,6 +215,8 @@ class Metrics:
 
     def _begin_at_zero(self, channels: Iterable[str]) -> None:
         # A series that appears with its first event has no increase to alert on.
+        for result in ("returned", "contradicted", "invalid"):
+            self._signals[result,]
         for reason in ParkReason:
             self._parked[reason,]
         for state in State:

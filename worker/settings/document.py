@@ -17,6 +17,7 @@ from worker.settings.model import (
     StreamSettings,
     TopicSettings,
 )
+from worker.settings.notifications import NotificationSettings
 
 TABLES: Final[Mapping[str, Any]] = {
     "`[kafka]`": KafkaSettings,
@@ -27,6 +28,7 @@ TABLES: Final[Mapping[str, Any]] = {
     '`[channels.<name>.merchants.<merchant>]` with `type = "mainland"`': MainlandMerchant,
     "`[channels.<name>]` with every type, where nothing else is said above": ChannelNumbers,
     "`[shapes]`": ShapeSettings,
+    "`[notifications]`": NotificationSettings,
     "`[stream]`": StreamSettings,
     "`[http]`": HttpSettings,
     "`[log]`": LogSettings,
@@ -140,6 +142,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(field.default, tuple):
         return "`[]`"
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
     return f"`{field.default:.12g}`" if isinstance(field.default, float) else f"`{field.default}`"
 
 

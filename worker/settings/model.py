@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from typing_extensions import override
 
 from worker.settings.channels import ChannelName, ChannelSettings
+from worker.settings.notifications import NotificationSettings
 from worker.settings.section import Count, File, NotNegative, Positive, Section
 from worker.stream.limits import Limits
 
@@ -67,7 +68,7 @@ class TopicSettings(Section):
         default_factory=lambda data: f"{data.get('commands', 'refund.commands')}.dlt",
         description="the topic for records that are no commands; by default the commands' with .dlt",
     )
-    signals: Name = Field("refund.signals", description="the topic for operators' signals")
+    signals: Name = Field("refund.signals", description="the topic for notifications and operators' signals")
     control: Name = Field("refund.control", description="the compacted topic for halt and resume")
     partitions: Count = Field(12, description="partitions of commands, signals, ledger and dead letters")
     results_partitions: Count = Field(
@@ -86,9 +87,7 @@ class TopicSettings(Section):
         90 * DAY_S, description="how long readers may take to read an outcome"
     )
     dead_letters_retention_s: Positive = Field(90 * DAY_S, description="how long people may take to look")
-    signals_retention_s: Positive = Field(
-        400 * DAY_S, description="how long operators' signals are kept for audit"
-    )
+    signals_retention_s: Positive = Field(400 * DAY_S, description="how long signals are kept for audit")
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -151,6 +150,7 @@ class Settings(BaseSettings):
         dict[ChannelName, Annotated[ChannelSettings, Field(discriminator="type")]], Field(min_length=1)
     ] = Field(description="at least one table [channels.<name>]; commands name the channel they want")
     shapes: ShapeSettings = ShapeSettings()
+    notifications: NotificationSettings = NotificationSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 

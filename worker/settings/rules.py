@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from worker.settings import channel_rules
+from worker.settings import channel_rules, notification_rules
 from worker.settings.finding import Finding, Findings
 from worker.settings.model import Settings
 from worker.stream.limits import Limits
@@ -39,6 +39,7 @@ def broken(settings: Settings) -> Findings:
     yield from _topics(settings)
     yield from _stream(settings)
     yield from channel_rules.broken(settings)
+    yield from notification_rules.broken(settings)
 
 
 def missing_files(settings: Settings) -> Findings:
@@ -68,7 +69,8 @@ def files(section: BaseModel, path: str = "") -> Iterator[tuple[str, Path]]:
                 yield from ((here, item) for item in value if isinstance(item, Path))
             case dict():
                 for key, item in value.items():
-                    yield from files(item, f"{here}.{key}.")
+                    if isinstance(item, BaseModel):
+                        yield from files(item, f"{here}.{key}.")
             case BaseModel():
                 yield from files(value, f"{here}.")
             case _:
