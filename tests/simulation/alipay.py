@@ -1,158 +1,126 @@
 """A simulated Alipay behind a lossy line: the simulator's own books and manners, without sockets and without RSA."""
 
 import asyncio
-import zlib
 from collections.abc import Callable
 from contextvars import Context
 from random import Random
 from typing import Final
 
-from typing_extensions import override
-
+from tests.simulation.channels import SEALED, Channel
 from tests.simulation.events import Answered, Called, Event
-from tests.simulation.faults import ALIPAY, Faults
+from tests.simulation.faults import ALIPAY, TOLD, Faults
 from tests.simulation.line import Steps
+from tests.simulation.manners import Manners
 from tests.simulation.processes import Process
 from tests.virtual_time import EPOCH
-from worker.alipay.ams.interface import AmsInterface
-from worker.alipay.interface import Answer, Interface, Keys
+from worker.alipay.interface import Answer
 from worker.alipay.interface import Request as Sent
 from worker.alipay.pace import Pace, PaceSettings
-from worker.alipay.signing import Signer, Verifier
 from worker.refunds.attempt import Attempt
 from worker.refunds.command import Command
 from worker.refunds.entry import Pin
+from worker.refunds.money import Money
 from worker.refunds.policy import Terms
 from worker.refunds.reply import NotStarted, Reply, Throttled, Unknown
-from worker.simulator import modes
-from worker.simulator.behaviour import Behaviour, Operation, Rule
 from worker.simulator.endpoint import Answer as Answered_
 from worker.simulator.endpoint import Endpoint, Request
-from worker.simulator.ledger import Ledger, LedgerSettings
-from worker.simulator.modes import NORMAL, Ending, Mode
+from worker.simulator.ledger import Ledger, LedgerSettings, RefundRequest
+from worker.simulator.modes import Ending
 from worker.stream.ports import Clock
 
-CLIENT: Final = "5J5YHH2Z4W2K00001"
-ENVIRONMENT: Final = "production"
 TAIL_S: Final = 6.0
 """How late a request can still arrive at Alipay, counted from its sending."""
+SEEN_AFTER_S: Final = 2.0
+"""How soon after a refund a mainland's query may not see it yet: 10 s, about five times faster."""
 PACE: Final = PaceSettings(rate_min=4.0, step=4.0, cut_pause_s=0.5, calm_s=3.0, wait_max_s=3.0)
 RAMP_RATE: Final = 10.0
 KINDS: Final = tuple(ALIPAY)
 
-SYNCHRONOUS: Final = (
-    (modes.cut_before(), 0.03),
-    (modes.cut_after(), 0.04),
-    (modes.cut_within(), 0.02),
-    (modes.silent_before(), 0.02),
-    (modes.silent_after(), 0.04),
-    (modes.late(5_000), 0.04),
-    (modes.unknown_result(), 0.02),
-    (modes.unknown_after(), 0.03),
-    (modes.throttle(), 0.03),
-    (modes.in_process_then_success(2), 0.03),
-    (modes.in_process_then_fail(2), 0.03),
-    (modes.declined_then_success(), 0.02),
-    (modes.decline("RISK_REJECT"), 0.04),
-    (modes.decline("REFUND_AMOUNT_EXCEED"), 0.02),
-    (modes.unsigned_f(), 0.03),
-    (modes.unsigned_s(), 0.02),
-    (modes.wrong_signature(), 0.03),
-    (modes.wrong_echo(), 0.01),
-    (modes.http_502(), 0.02),
-    (modes.http_502_after(), 0.03),
-    (modes.garbled(), 0.02),
-)
-ASYNCHRONOUS: Final = ((modes.accepted_then_success(1), 0.2), (modes.accepted_then_fail(1), 0.1))
-INQUIRIES: Final = (
-    (modes.process_fail(), 0.04),
-    (modes.unknown_result(), 0.04),
-    (modes.throttle(), 0.04),
-    (modes.wrong_signature(), 0.04),
-    (modes.http_502(), 0.04),
-    (modes.order_not_exist(), 0.08),
-)
-
-
-class _Sealed(Signer):
-    """A checksum for a signature: 1,000 seeds × 50 refunds of RSA would take longer than all the rest."""
-
-    def __init__(self) -> None:
-        pass
-
-    @override
-    def sign(self, content: bytes) -> str:
-        return str(zlib.crc32(content))
-
-
-class _Unsealed(Verifier):
-    def __init__(self) -> None:
-        pass
-
-    @override
-    def verify(self, content: bytes, signature: str) -> bool:
-        return signature == str(zlib.crc32(content))
-
-
-SEALED: Final = _Sealed()
-UNSEALED: Final = _Unsealed()
-INTERFACE: Final[Interface] = AmsInterface(CLIENT, ENVIRONMENT, Keys(SEALED, UNSEALED))
-
-
-class _Manners(Behaviour):
-    """The simulator's modes, drawn from the seed, and counted as faults."""
-
-    def __init__(self, seed: int, faults: Faults, *, asynchronous: bool) -> None:
-        random = Random(f"{seed} manners")
-        super().__init__(seed)
-        self._faults = faults
-        operations = [(Operation.REFUND, SYNCHRONOUS), (Operation.INQUIRY, INQUIRIES)]
-        if asynchronous:
-            operations.insert(0, (Operation.REFUND, ASYNCHRONOUS))
-        for operation, table in operations:
-            for mode, share in table:
-                if random.random() < 0.6:
-                    # "Not found" of a known refund is a hiccup, never a habit: three in a row are proof.
-                    times = 1 if mode.name == "order_not_exist" else 0
-                    share *= random.choice((0.5, 1.0, 2.0))  # noqa: PLW2901 -- the same share, weighed
-                    self.add(Rule(mode, operation, min(share, 1.0), times=times))
-
-    @override
-    def choose(self, operation: Operation, refund_request_id: str, number: int) -> Mode:
-        mode = super().choose(operation, refund_request_id, number)
-        if mode is not NORMAL:
-            self._faults.fire(f"alipay: {mode.name}", "", refund_request_id)
-        return mode
-
 
 class SimulatedAlipay:
-    """The provider, and the truth about the money. `now`: Unix seconds, the true ones."""
+    """The provider, and the truth about the money. `now`: Unix seconds, the true ones.
+
+    `by_hand`: numbers under which a person has refunded; what was refunded.
+    """
 
     def __init__(
-        self, seed: int, faults: Faults, steps: Steps, outside: Context, happened: Callable[[Event], None]
+        self,
+        seed: int,
+        channel: Channel,
+        faults: Faults,
+        steps: Steps,
+        outside: Context,
+        happened: Callable[[Event], None],
     ) -> None:
         random = Random(f"{seed} alipay")
-        self.asynchronous = random.random() < 0.3
+        self.asynchronous = random.random() < 0.3 and not channel.mainland
         settings = LedgerSettings(check_state_first=random.random() < 0.5)
+        self.channel = channel
         self.ledger = Ledger(settings)
-        self._manners = _Manners(seed, faults, asynchronous=self.asynchronous)
-        self.endpoint = Endpoint(SEALED, {CLIENT: UNSEALED}, self.ledger, self._manners)
+        self._manners = Manners(seed, faults, channel.speaks, self._unseen, asynchronous=self.asynchronous)
+        accounts = channel.accounts
+        self.endpoint = Endpoint(SEALED, accounts.clients, self.ledger, self._manners, accounts.apps)
+        self.endpoint.accounts.agent_tokens.update(accounts.agent_tokens)
         self.faults = faults
         self.steps = steps
         self.outside = outside
         self.happened = happened
         self.random = random
         self.latency_s = random.choice((0.005, 0.05, 0.3))
+        self.endpoint.v3_signs_errors = Random(f"{seed} v3").random() < 0.7
+        self.by_hand: dict[str, tuple[str, Money]] = {}
 
     @staticmethod
     def now() -> float:
         return EPOCH + asyncio.get_running_loop().time()
+
+    def register(self, payment_id: str, amount: Money, order_number: str = "") -> None:
+        """Make a payment known, a mainland's trade by both its names."""
+        if self.channel.mainland:
+            self.endpoint.register_trade(payment_id, order_number, amount.value)
+        else:
+            self.ledger.register(payment_id, amount)
+
+    def payment_of(self, command: Command) -> str:
+        """What the books call the payment that a command means."""
+        if self.channel.mainland:
+            return self.endpoint.provider.trades.find(command.payment_id, command.order_number).payment_id
+        return command.payment_id
+
+    def refund_by_hand(self, command: Command, amount: Money) -> None:
+        """A person refunds under the command's own number, without the worker."""
+        number, payment_id = command.provider_request_id, self.payment_of(command)
+        asked = RefundRequest(number, payment_id, amount, mainland=True, whole=command.whole)
+        if self.ledger.refund(asked, self.now())[0].code == "SUCCESS":
+            self.by_hand[number] = (payment_id, amount)
+
+    def revoke(self, merchant: str) -> None:
+        """Take a merchant's token back."""
+        self._tokens.discard(self.channel.tokens[merchant])
+
+    def authorise(self, merchant: str) -> None:
+        """Have the merchant's token work again."""
+        self._tokens.add(self.channel.tokens[merchant])
+
+    @property
+    def _tokens(self) -> set[str]:
+        account = self.channel.interface.account
+        accounts = self.endpoint.accounts
+        return accounts.apps[account].tokens if self.channel.mainland else accounts.agent_tokens[account]
+
+    def _unseen(self, number: str) -> bool:
+        refund = self.ledger.refunds.get(number)
+        done = refund is not None and self.now() - refund.time < SEEN_AFTER_S
+        return done and self.channel.mainland
 
     def recover(self) -> None:
         """No more faults."""
         self._manners.clear()
         self.endpoint.revoked.clear()
         self.endpoint.outage = False
+        self.ledger.balance_empty = False
+        for merchant in self.channel.tokens:
+            self.authorise(merchant)
 
 
 class SimulatedGateway:
@@ -160,6 +128,7 @@ class SimulatedGateway:
 
     def __init__(self, alipay: SimulatedAlipay, process: Process, clock: Clock, terms: Terms) -> None:
         self._alipay = alipay
+        self._interface = alipay.channel.interface
         self._process = process
         self._clock = clock
         self._terms = terms
@@ -170,7 +139,9 @@ class SimulatedGateway:
         return self._terms
 
     def pin(self, command: Command) -> Pin:
-        return Pin("global", INTERFACE.account, INTERFACE.environment, INTERFACE.body(command))
+        interface = self._interface
+        body = interface.body(command)
+        return Pin(self._alipay.channel.name, interface.account, interface.environment, body)
 
     def resumed(self) -> None:
         self._pace.ramp(RAMP_RATE)
@@ -185,7 +156,7 @@ class SimulatedGateway:
             await asyncio.sleep(alipay.latency_s)
             reply: Reply = Unknown("no connection", sent=False)
         else:
-            sent = INTERFACE.request(attempt, body, self._clock.now())
+            sent = self._interface.request(attempt, body, self._clock.now())
             answer = self._send(sent, kind)
             alipay.steps.step(process, "call", ("crash at a call", "freeze at a call"))
             try:
@@ -195,6 +166,8 @@ class SimulatedGateway:
                 reply = Unknown(f"no answer within {self._terms.deadline_s:g} s")
             if isinstance(reply, Throttled):
                 self._pace.throttled()
+        if (told := getattr(reply, "code", "")) in TOLD:
+            alipay.faults.fire(f"alipay: {told}", "", attempt.command.refund_request_id)
         alipay.happened(Answered(name, attempt, reply))
         alipay.steps.step(process, "answer", ("crash at an answer",))
         return reply
@@ -203,7 +176,9 @@ class SimulatedGateway:
         """The request is on its way; from here on this process has no say in what becomes of it."""
         alipay, loop = self._alipay, asyncio.get_running_loop()
         answer: asyncio.Future[Answered_] = loop.create_future()
-        request = Request("POST", sent.target, {"content-type": sent.content_type, **sent.headers}, sent.body)
+        # HTTP's names of headers have no case.
+        headers = {name.lower(): value for name, value in sent.headers.items()}
+        request = Request("POST", sent.target, {"content-type": sent.content_type, **headers}, sent.body)
         there_s = alipay.latency_s * alipay.random.random()
         back_s = alipay.latency_s * alipay.random.random()
         if kind == "alipay: request late":
@@ -219,13 +194,15 @@ class SimulatedGateway:
             loop = asyncio.get_running_loop()
             loop.call_later(back_s + found.delay_s, _give, answer, found, context=self._alipay.outside)
 
-    @staticmethod
-    def _read(sent: Sent, attempt: Attempt, told: Answered_) -> Reply:
+    def _read(self, sent: Sent, attempt: Attempt, told: Answered_) -> Reply:
         if told.ending in {Ending.CUT, Ending.CUT_WITHIN}:
             return Unknown("cut")
-        status = 502 if told.ending is Ending.BAD_GATEWAY else 200
-        headers = {name.lower(): value for name, value in (told.headers or {}).items()}
-        return INTERFACE.read(sent, Answer(status, told.body, headers), attempt.command)
+        interface = self._interface
+        status = 502 if told.ending is Ending.BAD_GATEWAY else told.status
+        body = told.body if status == 200 or interface.error_bodies else b""
+        given = {name.lower(): value for name, value in (told.headers or {}).items()}
+        headers = {name: value for name, value in given.items() if name in interface.answer_headers}
+        return interface.read(sent, Answer(status, body, headers), attempt.command)
 
 
 def _give(answer: asyncio.Future[Answered_], found: Answered_) -> None:

@@ -1,6 +1,6 @@
-"""The promises about a worker's conduct, G5 to G8, under the README's names; and that everything ends."""
+"""The promises about a worker's conduct, G5, G6 and G8, under the README's names; and that everything ends."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import Final
 
 from typing_extensions import override
@@ -14,13 +14,10 @@ from tests.simulation.events import (
     Fault,
     Opened,
     Silent,
-    Started,
     Stopping,
 )
 from tests.simulation.guarantee import CLOCKS_APART_S, Guarantee, Truth
-from worker.refunds.reply import Misconfigured, Succeeded, Unknown, Unreadable
-from worker.simulator.results import GATEWAY_CODES
-from worker.stream.routing import home
+from worker.refunds.command import Command
 
 UNREACHABLE: Final = ("KafkaConnectionError", "RequestTimedOutError", "TimeoutError")
 STOP_TAIL_S: Final = 3.0 + 10.0
@@ -33,36 +30,50 @@ class OneAtATimePerPayment(Guarantee):
     def __init__(self, truth: Truth) -> None:
         super().__init__(truth)
         self._flights: defaultdict[tuple[int, str], dict[str, tuple[float, str]]] = defaultdict(dict)
+        self._called: dict[tuple[int, str], tuple[float, str]] = {}
 
     @override
     def saw(self, event: Event, at: float) -> None:
         match event:
             case Called(process=process, attempt=attempt):
-                self._not_after(process, attempt.command.refund_request_id, at)
                 command = attempt.command
-                flights = self._flights[self._partition(command.refund_request_id), command.payment_id]
+                place = self.view.home(command), command.payment
+                self._not_after(process, command, at)
+                self._rested(process, command, place, at)
+                flights = self._flights[place]
                 for key, (until, other) in flights.items():
                     if until > at:
                         self.breaks(
                             f"{process} calls for {command.refund_request_id} while {other}'s call for {key} about "
-                            f"the same payment {command.payment_id} is under way"
+                            f"the same payment {command.payment} is under way"
                         )
                 flights[command.refund_request_id] = (at + self.terms.deadline_s, process)
             case Answered(attempt=attempt):
                 command = attempt.command
-                flights = self._flights[self._partition(command.refund_request_id), command.payment_id]
-                flights.pop(command.refund_request_id, None)
+                self._flights[self.view.home(command), command.payment].pop(command.refund_request_id, None)
+            case Fault(kind="clock step"):
+                # What rests, rests by the clock of the process.
+                self._called.clear()
             case _:
                 pass
 
-    def _not_after(self, process: str, key: str, at: float) -> None:
-        """Who was replaced may not know it yet, but its lease ends."""
-        owner, since = self.view.owners.get(self._partition(key), (process, at))
-        if owner != process and at - since > self.limits.lease_s + 0.1:
-            self.breaks(f"{process} calls for {key} {at - since:.1f} s after {owner} has taken over")
+    def _rested(self, process: str, command: Command, place: tuple[int, str], at: float) -> None:
+        """The mainland wants some seconds between two refunds of a trade."""
+        before, other = self._called.get(place, (float("-inf"), ""))
+        self._called[place] = (at, process)
+        if at - before < self.terms.payment_spacing_s - 0.001:
+            self.breaks(
+                f"{process} calls for {command.refund_request_id} {at - before:.3f} s after {other} called about the "
+                f"same payment {command.payment}; {self.terms.payment_spacing_s:g} s have to be between"
+            )
 
-    def _partition(self, key: str) -> int:
-        return home(key, self.view.partitions)
+    def _not_after(self, process: str, command: Command, at: float) -> None:
+        """Who was replaced may not know it yet, but its lease ends."""
+        owner, since = self.view.owners.get(self.view.home(command), (process, at))
+        if owner != process and at - since > self.limits.lease_s + 0.1:
+            self.breaks(
+                f"{process} calls for {command.refund_request_id} {at - since:.1f} s after {owner} has taken over"
+            )
 
 
 class PatienceSurvives(Guarantee):
@@ -106,70 +117,6 @@ class PatienceSurvives(Guarantee):
                 self.breaks(
                     f"partition {partition}: offset {position} is held back {at - since:.1f} s after it was read by "
                     f"{event.process}"
-                )
-
-
-class StopTheLine(Guarantee):
-    number = "G7"
-
-    def __init__(self, truth: Truth) -> None:
-        super().__init__(truth)
-        self._halted: dict[str, int] = {}  # process → calls under way that were begun after the halt
-        self._begun: dict[tuple[str, str], int] = {}
-        self._serial = 0
-        self._success: Counter[str] = Counter()
-        self._halted_since: dict[str, int] = {}
-
-    @override
-    def saw(self, event: Event, at: float) -> None:
-        match event:
-            case Called(process=process, attempt=attempt):
-                self._serial += 1
-                self._begun[process, attempt.command.refund_request_id] = self._serial
-                if process in self._halted:
-                    self._halted[process] += 1
-                    if self._halted[process] > 1:
-                        self.breaks(
-                            f"{process} calls for {attempt.command.refund_request_id}, though its account is halted "
-                            "and a probe is under way"
-                        )
-            case Answered():
-                self._answer(event)
-            case Committed():
-                self._no_failure(event)
-            case Started(process=process):
-                self._halted.pop(process, None)
-            case _:
-                pass
-
-    def _answer(self, event: Answered) -> None:
-        process, reply = event.process, event.reply
-        begun = self._begun.pop((process, event.attempt.command.refund_request_id), 0)
-        probe = process in self._halted and begun > self._halted_since[process]
-        if probe:
-            self._halted[process] -= 1
-        if isinstance(reply, Misconfigured):
-            if process not in self._halted and self._success[process] <= begun:
-                self._halted[process] = 0
-                self._halted_since[process] = self._serial
-        elif probe and not isinstance(reply, Unknown | Unreadable):
-            del self._halted[process]
-        if isinstance(reply, Succeeded):
-            self._success[process] = max(self._success[process], begun)
-
-    def _no_failure(self, event: Committed) -> None:
-        for record in event.records:
-            if record.topic != "refund.results":
-                continue
-            key = dict(record.headers).get("ce_subject", b"").decode()
-            told = self.view.outcomes.get(key)
-            if (
-                told
-                and not told[-1].succeeded
-                and told[-1].data["result"]["code"] in GATEWAY_CODES - {"PARAM_ILLEGAL"}
-            ):
-                self.breaks(
-                    f"{key} has failed with {told[-1].data['result']['code']}, which is our own fault"
                 )
 
 

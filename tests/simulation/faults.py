@@ -49,7 +49,22 @@ PLANNED: Final[Mapping[str, float]] = {
     "compaction": 1.5,
     "key revoked": 0.6,
     "outage": 0.5,
+    "token revoked": 1.0,
+    "balance empty": 0.8,
+    "refunded by hand": 1.5,
 }
+MERCHANTS_ONLY: Final = frozenset({"token revoked"})
+MAINLAND_ONLY: Final = frozenset({"balance empty", "refunded by hand"})
+TOLD: Final = frozenset(
+    {
+        "DISCORDANT_REPEAT_REQUEST",
+        "SELLER_BALANCE_NOT_ENOUGH",
+        "TRADE_HAS_CLOSE",
+        "invalid-app-auth-token",
+        "INVALID_MERCHANT_STATUS",
+    }
+)
+"""What Alipay says about a few things that are hard to get right: how often a worker was told is counted, too."""
 TABLES: Final = (LINE, BROKER, STEPS, ALIPAY, PLANNED)
 
 

@@ -4,10 +4,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from tests.simulation.alipay import SimulatedAlipay
 from tests.simulation.events import Event
 from tests.simulation.view import View
 from worker.refunds.policy import Terms
-from worker.simulator.ledger import Ledger
 from worker.stream.limits import Limits
 
 CLOCKS_APART_S: Final = 2.0
@@ -16,10 +16,10 @@ CLOCKS_APART_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What the guarantees may know: the events' sum, Alipay's books, the limits that were set."""
+    """What the guarantees may know: the events' sum, Alipay and its books, the limits that were set."""
 
     view: View
-    ledger: Ledger
+    alipay: SimulatedAlipay
     terms: Terms
     limits: Limits
 
@@ -31,7 +31,8 @@ class Guarantee(ABC):
 
     def __init__(self, truth: Truth) -> None:
         self.view = truth.view
-        self.ledger = truth.ledger
+        self.alipay = truth.alipay
+        self.ledger = truth.alipay.ledger
         self.terms = truth.terms
         self.limits = truth.limits
         self.broken: list[str] = []

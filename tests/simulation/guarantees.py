@@ -8,8 +8,8 @@ from tests.simulation.conduct import (
     EverythingEnds,
     OneAtATimePerPayment,
     PatienceSurvives,
-    StopTheLine,
 )
+from tests.simulation.credentials import StopTheLine
 from tests.simulation.guarantee import Guarantee, Truth
 from tests.simulation.money import NeverGuess, NothingLost, OneOutcome, OneRefund
 

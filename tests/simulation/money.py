@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from itertools import takewhile
+from typing import Final
 
 from typing_extensions import override
 
@@ -11,7 +12,15 @@ from tests.simulation.view import Order, partition_of
 from worker.refunds.attempt import Stage
 from worker.refunds.reply import Declined, Misconfigured, NotFound, Succeeded, Unknown, leaves_doubt
 from worker.simulator.ledger import RefundStatus
-from worker.stream.routing import home
+
+NEVER_PROOF: Final = frozenset(
+    {
+        *("UNKNOWN_EXCEPTION", "REFUND_IN_PROCESS", "REPEAT_REQ_INCONSISTENT", "MERCHANT_BALANCE_NOT_ENOUGH"),
+        *("10000", "20000", "unknow-error", "NO_REFUND_STATUS", "DISCORDANT_REPEAT_REQUEST"),
+        *("SELLER_BALANCE_NOT_ENOUGH", "app-call-limited"),
+    }
+)
+"""What Alipay says and yet refunds, has refunded, or may still refund under the same id."""
 
 
 class NothingLost(Guarantee):
@@ -126,13 +135,14 @@ class OneRefund(Guarantee):
                 if order.command is not None:
                     amount = order.command.amount
                     asked[order.command.refund_request_id].add(
-                        (order.command.payment_id, amount.currency, amount.value)
+                        (self.alipay.payment_of(order.command), amount.currency, amount.value)
                     )
         moved: Counter[str] = Counter()
         for movement in self.ledger.movements:
             key, amount = movement.refund_request_id, movement.amount
             moved[key] += 1
-            if (movement.payment_id, amount.currency, amount.value) not in asked[key]:
+            by_hand = self.alipay.by_hand.get(key) == (movement.payment_id, amount)
+            if not by_hand and (movement.payment_id, amount.currency, amount.value) not in asked[key]:
                 self.breaks(f"money moved for {key} that nobody asked for: {amount} of {movement.payment_id}")
         for key, count in moved.items():
             if count > 1:
@@ -174,7 +184,7 @@ class NeverGuess(Guarantee):
         view, key = self.view, event.attempt.command.refund_request_id
         if any(key in entries for entries in view.ledger.values()):
             return
-        partition = home(key, view.partitions)
+        partition = view.home(event.attempt.command)
         unreleased = [offset for offset in view.offsets[key] if offset >= view.position[partition]]
         if partition not in view.heads or not unreleased:
             return
@@ -188,6 +198,9 @@ class NeverGuess(Guarantee):
         told = self.view.outcomes.get(key)
         if not told:
             return
+        code = told[-1].data["result"]["code"]
+        if not told[-1].succeeded and code in NEVER_PROOF:
+            self.breaks(f"{key} has failed with {code}, which is no proof that nothing moved")
         replies = [one.reply for one in self.view.replies[key]]
         wanted = Succeeded if told[-1].succeeded else Declined
         if not any(isinstance(reply, wanted) for reply in replies):

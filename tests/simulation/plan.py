@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Final
 
 from aiokafka import TopicPartition
 
-from tests.simulation.alipay import CLIENT
 from tests.simulation.events import LEDGER, RESULTS, Stopping
-from tests.simulation.faults import PLANNED
+from tests.simulation.faults import MAINLAND_ONLY, MERCHANTS_ONLY, PLANNED
 from tests.simulation.guarantee import CLOCKS_APART_S
+from worker.refunds.money import Money
 
 if TYPE_CHECKING:
     from tests.simulation.world import Worker, World
 
 FROM_S: Final = 1.5
 TO_S: Final = 34.0
+OUTSIDE: Final = MAINLAND_ONLY | MERCHANTS_ONLY | {"compaction", "leader change", "key revoked", "outage"}
+"""What strikes no worker's process."""
 
 
 class Plan:
@@ -38,14 +40,26 @@ class Plan:
             "compaction": self._compact,
             "key revoked": self._revoke,
             "outage": self._outage,
+            "token revoked": self._revoke_token,
+            "balance empty": self._empty,
+            "refunded by hand": self._refund_by_hand,
         }
         assert set(kinds) == set(PLANNED)
+        for absent in self._absent():
+            del kinds[absent]
         self.acts: list[tuple[float, Callable[[], None]]] = []
         for kind, act in kinds.items():
             mean = world.faults.share(kind)
             count = int(mean) + (self._random.random() < mean % 1)
             for _ in range(count):
                 self.acts.append((self._random.uniform(FROM_S, TO_S), self._acting(kind, act)))
+
+    def _absent(self) -> frozenset[str]:
+        """What cannot happen on this world's channel."""
+        channel = self._world.channel
+        return (frozenset() if channel.mainland else MAINLAND_ONLY) | (
+            frozenset() if channel.tokens else MERCHANTS_ONLY
+        )
 
     def _acting(self, kind: str, act: "Callable[[Worker], None]") -> Callable[[], None]:
         def strike() -> None:
@@ -54,11 +68,7 @@ class Plan:
             if not alive:
                 return
             worker = self._random.choice(alive)
-            process = (
-                ""
-                if kind in {"compaction", "leader change", "key revoked", "outage"}
-                else worker.process.name
-            )
+            process = "" if kind in OUTSIDE else worker.process.name
             world.faults.fire(kind, process)
             act(worker)
 
@@ -106,10 +116,32 @@ class Plan:
 
     def _revoke(self, worker: "Worker") -> None:
         world, revoked = self._world, self._world.alipay.endpoint.revoked
-        revoked.add(CLIENT)
-        world.loop.call_later(self._random.uniform(3.0, 12.0), revoked.discard, CLIENT)
+        account = world.channel.interface.account
+        revoked.add(account)
+        world.loop.call_later(self._random.uniform(3.0, 12.0), revoked.discard, account)
 
     def _outage(self, worker: "Worker") -> None:
         endpoint = self._world.alipay.endpoint
         endpoint.outage = True
         self._world.loop.call_later(self._random.uniform(2.0, 8.0), setattr, endpoint, "outage", False)
+
+    def _revoke_token(self, worker: "Worker") -> None:
+        world = self._world
+        merchant = self._random.choice(sorted(world.channel.tokens))
+        world.alipay.revoke(merchant)
+        world.loop.call_later(self._random.uniform(3.0, 14.0), world.alipay.authorise, merchant)
+
+    def _empty(self, worker: "Worker") -> None:
+        ledger = self._world.alipay.ledger
+        ledger.balance_empty = True
+        self._world.loop.call_later(self._random.uniform(2.0, 12.0), setattr, ledger, "balance_empty", False)
+
+    def _refund_by_hand(self, worker: "Worker") -> None:
+        """Of something that nobody has asked the worker for yet; half of the time of another amount."""
+        world = self._world
+        asked = [command for at, command in world.workload.commands if at > world.loop.time() + 0.5]
+        if not asked:
+            return
+        command = self._random.choice(asked)
+        more = self._random.choice((0, 1))
+        world.alipay.refund_by_hand(command, Money(command.amount.currency, command.amount.value + more))

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Final
 
-from tests.simulation.alipay import TAIL_S
+from tests.simulation.alipay import SEEN_AFTER_S, TAIL_S
 from tests.simulation.guarantee import CLOCKS_APART_S
 from worker.refunds.backoff import Backoff
 from worker.refunds.policy import Terms
@@ -55,8 +55,26 @@ def limits_of(random: Random) -> Limits:
     )
 
 
-def terms_of(*, asynchronous: bool) -> Terms:
-    """AMS's, about five times faster. A "not found" counts once nothing can be on its way, whatever clock is asked."""
+def terms_of(*, asynchronous: bool, mainland: bool) -> Terms:
+    """A channel's, about five times faster. A "not found" counts once nothing can be on its way, whatever clock is
+    asked.
+    """
+    if mainland:
+        return Terms(
+            asynchronous=False,
+            backoff=Backoff(SEEN_AFTER_S, 0.5, 12.0),
+            submit_for_s=5.0,
+            absences_needed=1,
+            absences_apart_s=SEEN_AFTER_S,
+            quiet_s=DEADLINE_S + TAIL_S + SEEN_AFTER_S + CLOCKS_APART_S,
+            provider_id_window_s=3_600.0,
+            attempts_max=60,
+            age_max_s=300.0,
+            deadline_s=DEADLINE_S,
+            balance_interval_s=6.0,
+            balance_wait_s=25.0,
+            payment_spacing_s=0.6,
+        )
     return Terms(
         asynchronous=asynchronous,
         backoff=Backoff(0.5, 0.5, 12.0),

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from tests.simulation.channels import Channel
 from tests.simulation.events import (
     COMMANDS,
     LEDGER,
@@ -27,7 +28,7 @@ from worker.messages.command import CommandLimits, read_command
 from worker.refunds.attempt import Attempt
 from worker.refunds.command import Command
 from worker.refunds.entry import Origin
-from worker.stream.routing import HOP_HEADER, home
+from worker.stream.routing import HOP_HEADER
 
 HEAD: Final = "#head"
 
@@ -60,6 +61,7 @@ class View:
     """
 
     partitions: int
+    channel: Channel
     limits: CommandLimits
     orders: defaultdict[int, dict[int, Order]] = field(default_factory=lambda: defaultdict(dict))
     offsets: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -97,6 +99,10 @@ class View:
             case _:
                 pass
 
+    def home(self, command: Command) -> int:
+        """The partition where it belongs."""
+        return self.channel.home(command, self.partitions)
+
     def in_between(self, process: str) -> bool:
         """Whether some call of this process (of any, for "") was made whose result is not committed."""
         return bool(self.unsettled) if not process else process in self.unsettled.values()
@@ -105,7 +111,7 @@ class View:
         origin = Origin(COMMANDS, record.partition, record.offset, record.timestamp)
         read = read_command(record.value, record.headers, origin, self.limits)
         command = read if isinstance(read, Command) else None
-        at_home = -1 if command is None else home(command.refund_request_id, self.partitions)
+        at_home = -1 if command is None else self.home(command)
         forwarded = any(name == HOP_HEADER for name, _ in record.headers)
         self.orders[record.partition][record.offset] = Order(command, at_home, forwarded, record.value)
         if command is not None and at_home == record.partition:

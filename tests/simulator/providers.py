@@ -14,7 +14,8 @@ from typing import Any, Final, TypeVar
 
 from typing_extensions import override
 
-from tests.simulation.alipay import CLIENT, ENVIRONMENT, PACE, RAMP_RATE, SimulatedAlipay, SimulatedGateway
+from tests.simulation.alipay import PACE, RAMP_RATE, SimulatedAlipay, SimulatedGateway
+from tests.simulation.channels import CLIENT, ENVIRONMENT, Speaks, channel
 from tests.simulation.faults import Faults
 from tests.simulation.processes import Process, ProcessLoop
 from tests.simulator.conftest import Keys
@@ -134,7 +135,10 @@ class Simulated(Provider):
         faults = Faults(0, lambda event: None, lambda process: False)
         faults.active = False
         self._process = Process("w1")
-        made = (SimulatedAlipay(seed, faults, _Unharmed(), copy_context(), _unheard) for seed in count())
+        made = (
+            SimulatedAlipay(seed, channel(Speaks.AMS, 0), faults, _Unharmed(), copy_context(), _unheard)
+            for seed in count()
+        )
         alipay = next(one for one in made if one.ledger.settings.check_state_first is conditions.state_first)
         alipay.recover()
         alipay.latency_s = SIMULATED_LATENCY_S

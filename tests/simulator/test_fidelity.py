@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import pytest
 from typing_extensions import override
 
-from tests.simulation.alipay import CLIENT
+from tests.simulation.channels import CLIENT
 from tests.simulator.conftest import Keys
 from tests.simulator.providers import (
     ANSWERED_S,
