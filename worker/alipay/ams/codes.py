@@ -22,6 +22,9 @@ from worker.refunds.reply import (
     Unknown,
 )
 
+_WAIT: Final = "Wait"
+_WAIT_OR_ASK: Final = "Wait; once it is parked, ask Alipay's support"
+
 
 class Status(StrEnum):
     """`result.resultStatus`: done, failed, unknown. An inquiry's speaks of the inquiry, not of the refund."""
@@ -89,15 +92,9 @@ REFUND_CODES: Final[Mapping[str, Row]] = {
     "SUCCESS": Row(
         Status.S, Succeeded, "Refunded (asynchronous channel: accepted)", "Nothing", NextAction.NONE
     ),
-    "REFUND_IN_PROCESS": Row(
-        Status.U, Pending, "Alipay is still working on it", "Wait: the worker asks again, it never resends"
-    ),
-    "REQUEST_TRAFFIC_EXCEED_LIMIT": Row(
-        Status.U, Throttled, "Too many requests", "Wait: the worker slows the channel down"
-    ),
-    "UNKNOWN_EXCEPTION": Row(
-        Status.U, Unknown, "Failed for reasons unknown to Alipay", "Wait: the worker repeats the same request"
-    ),
+    "REFUND_IN_PROCESS": Row(Status.U, Pending, "Alipay is still working on it", _WAIT),
+    "REQUEST_TRAFFIC_EXCEED_LIMIT": Row(Status.U, Throttled, "Too many requests", _WAIT),
+    "UNKNOWN_EXCEPTION": Row(Status.U, Unknown, "Failed for reasons unknown to Alipay", _WAIT),
     **_CREDENTIAL_CODES,
     "INVALID_CONTRACT": _misconfigured(
         "The request does not match the contract", "Check the contract with Alipay", merchant=True
@@ -175,7 +172,7 @@ REFUND_CODES: Final[Mapping[str, Row]] = {
     # As likely our configuration (another environment, another merchant) as the command's fault.
     "CURRENCY_NOT_SUPPORT": _declined(
         "The currency is not supported",
-        "Use the contract's currency",
+        "Use the contract's currency, or ask Alipay's support for this one",
         NextAction.FIX_AND_NEW_REFUND,
         suspect=True,
     ),
@@ -211,36 +208,28 @@ REFUND_CODES: Final[Mapping[str, Row]] = {
 INQUIRY_CODES: Final[Mapping[str, Row]] = {
     "SUCCESS": Row(Status.S, Succeeded, "The inquiry worked: see refundStatus", "Nothing"),
     "REQUEST_TRAFFIC_EXCEED_LIMIT": REFUND_CODES["REQUEST_TRAFFIC_EXCEED_LIMIT"],
-    "UNKNOWN_EXCEPTION": Row(
-        Status.U, Unknown, "The inquiry failed for unknown reasons", "Wait: the worker asks again"
-    ),
+    "UNKNOWN_EXCEPTION": Row(Status.U, Unknown, "The inquiry failed for unknown reasons", _WAIT),
     **_CREDENTIAL_CODES,
-    "ORDER_NOT_EXIST": Row(
-        Status.F, NotFound, "No refund with this id", "Wait: the worker asks three times, 15 s apart"
-    ),
+    "ORDER_NOT_EXIST": Row(Status.F, NotFound, "No refund with this id", _WAIT),
     "PARAM_ILLEGAL": Row(
         Status.F, Unknown, "A field of the inquiry is malformed", "Report it: this program is at fault"
     ),
-    "PROCESS_FAIL": Row(
-        Status.F, Unknown, "The inquiry failed", "Wait: the worker asks again, then parks the refund"
-    ),
-    "SYSTEM_ERROR": Row(
-        Status.F, Unknown, "The inquiry failed", "Wait: the worker asks again, then parks the refund"
-    ),
+    "PROCESS_FAIL": Row(Status.F, Unknown, "The inquiry failed", _WAIT_OR_ASK),
+    "SYSTEM_ERROR": Row(Status.F, Unknown, "The inquiry failed", _WAIT_OR_ASK),
 }
 
 _UNLISTED: Final = "Not in Alipay's documents"
 
 UNLISTED_REFUND: Final[Mapping[Status, Row]] = {
     # Something was accepted, but what? The refund's own status will say.
-    Status.S: Row(Status.S, Pending, _UNLISTED, "Wait: the worker asks what became of it"),
+    Status.S: Row(Status.S, Pending, _UNLISTED, _WAIT),
     Status.F: _declined(
         _UNLISTED, "Ask Alipay's support what it means", NextAction.ASK_A_HUMAN, confirm=True, park=True
     ),
-    Status.U: Row(Status.U, Unknown, _UNLISTED, "Wait: the worker repeats the same request"),
+    Status.U: Row(Status.U, Unknown, _UNLISTED, _WAIT),
 }
 UNLISTED_INQUIRY: Final[Mapping[Status, Row]] = {
-    status: Row(status, Unknown, _UNLISTED, "Wait: the worker asks again") for status in Status
+    status: Row(status, Unknown, _UNLISTED, _WAIT) for status in Status
 }
 
 

@@ -8,9 +8,7 @@ from typing import Final
 
 Texts = tuple[str, str]
 
-_WAIT_REPEAT: Final = "等待：程序会用相同的请求重试"
-_WAIT_ASK: Final = "等待：程序会再次查询"
-_WAIT_SLOW: Final = "等待：程序会降低该渠道的请求频率"
+_WAIT: Final = "等待"
 _REPORT: Final = "请报告：本程序的版本过旧"
 _OUR_FAULT: Final = "请报告：这是本程序的错误"
 _RENEW: Final = "请商户重新授权应用，并将新的 app_auth_token 写入对应文件"
@@ -18,13 +16,14 @@ _NO_ENCRYPTION: Final = "在支付宝开放平台关闭该应用的内容加密"
 _CERTIFICATES: Final = "配置证书模式，或在支付宝开放平台移除该应用的证书"
 _UPLOAD: Final = "上传应用公钥或应用证书"
 _CONTACT: Final = "联系支付宝客服，之后用原退款请求号重新发起"
+_CONTACT_OR_OFFLINE: Final = f"{_CONTACT}；或线下退款"
 _OFFLINE: Final = "线下退款"
 _ADD_PRODUCT: Final = "为应用添加退款产品"
 _SIGN_UP: Final = "请商户签约该产品"
 
 _SLOW: Final[Mapping[str, Texts]] = {
-    "app-call-limited": ("该应用调用过于频繁", _WAIT_SLOW),
-    "method-call-limited": ("该接口调用过于频繁", _WAIT_SLOW),
+    "app-call-limited": ("该应用调用过于频繁", _WAIT),
+    "method-call-limited": ("该接口调用过于频繁", _WAIT),
 }
 _CREDENTIAL: Final[Mapping[str, Texts]] = {
     "invalid-auth-token": ("授权令牌无效", _RENEW),
@@ -69,30 +68,30 @@ _CREDENTIAL: Final[Mapping[str, Texts]] = {
     "self-invoke-forbidden": ("该应用不能为自身调用", "配置商户令牌"),
     "ip-forbidden": ("本机 IP 不在白名单内", "将本机 IP 加入应用的白名单"),
     "ACCESS_FORBIDDEN": ("应用无权使用该产品", _ADD_PRODUCT),
-    "PARTNER_ERROR": ("应用所属商户错误", "检查 app_id 是否属于该商户"),
+    "PARTNER_ERROR": ("应用与商户不匹配", "检查 app_id 是否属于该商户"),
     "MERCHANT_AGREEMENT_NOT_EXIST": ("商户没有签约", _SIGN_UP),
 }
 
 CHINESE: Final[Mapping[str, Texts]] = {
     "10000": ("fund_change 为 Y 时退款成功，否则仅表示已受理", "无需处理"),
-    "unknow-error": ("结果未知", _WAIT_REPEAT),
-    "SYSTEM_ERROR": ("支付宝系统错误，资金可能已经退回", _WAIT_REPEAT),
-    "REFUND_CHARGE_ERROR": ("退收费异常，稍后再试", _WAIT_REPEAT),
+    "unknow-error": ("结果未知", _WAIT),
+    "SYSTEM_ERROR": ("支付宝系统错误，资金可能已经退回", _WAIT),
+    "REFUND_CHARGE_ERROR": ("退收费异常，稍后再试", _WAIT),
     **_SLOW,
     **_CREDENTIAL,
-    "SELLER_BALANCE_NOT_ENOUGH": ("卖家余额不足", "充值：程序会缓慢地用相同的请求重试"),
+    "SELLER_BALANCE_NOT_ENOUGH": ("卖家余额不足", "为卖家账户充值；如退款已挂起，再用原退款请求号重新发起"),
     "DISCORDANT_REPEAT_REQUEST": ("该退款请求号已有一笔金额不同的退款", "查明之前的退款，切勿盲目重新发起"),
     "TRADE_HAS_CLOSE": ("交易已关闭：未付款，或已全额退款", "查明买家是否已收到退款"),
     "REASON_TRADE_REFUND_FEE_ERR": (
         "累计退款金额超过交易金额",
-        "查明之前的退款，再以不超过余额的金额新建退款",
+        "查明之前的退款，再以不超过剩余可退金额的金额新建退款",
     ),
     "REFUND_AMT_NOT_EQUAL_TOTAL": (
         "退款金额超过交易金额，或部分退款未传退款请求号",
         "查明之前的退款；部分退款需要独立的退款请求号",
     ),
     "REFUND_FEE_ERROR": ("退款金额错误", "查明之前的退款，再以正确的金额新建退款"),
-    "NOT_ALLOW_PARTIAL_REFUND": ("不支持部分退款", "全额退款，或线下退款"),
+    "NOT_ALLOW_PARTIAL_REFUND": ("不支持部分退款", "用新的退款请求号全额退款，或线下退款"),
     "TRADE_STATUS_ERROR": ("交易状态不允许退款", "确认交易已付款，再用原退款请求号重新发起"),
     "REASON_TRADE_STATUS_INVALID": ("交易状态异常", "查询交易；如已付款，联系支付宝客服"),
     "TRADE_NOT_ALLOW_REFUND": ("该交易不允许退款", "检查交易状态和合同"),
@@ -100,12 +99,18 @@ CHINESE: Final[Mapping[str, Texts]] = {
     "ONLINE_TRADE_VOUCHER_NOT_ALLOW_REFUND": ("使用该券的交易不能退款", _OFFLINE),
     "BUYER_NOT_EXIST": ("买家账户已注销", _OFFLINE),
     "REASON_TRADE_BEEN_FREEZEN": ("交易已被冻结", _CONTACT),
-    "BUYER_ERROR": ("买家账户异常", _CONTACT),
-    "BUYER_ENABLE_STATUS_FORBID": ("买家账户状态受限", _CONTACT),
-    "CUSTOMER_VALIDATE_ERROR": ("账户已注销或被冻结", _CONTACT),
+    "BUYER_ERROR": ("买家账户异常", _CONTACT_OR_OFFLINE),
+    "BUYER_ENABLE_STATUS_FORBID": ("买家账户状态受限", _CONTACT_OR_OFFLINE),
+    "CUSTOMER_VALIDATE_ERROR": (
+        "账户已注销或被冻结",
+        "已注销：线下退款；被冻结：联系支付宝客服，之后用原退款请求号重新发起",
+    ),
     "USER_NOT_MATCH_ERR": ("交易用户不匹配", _CONTACT),
     "ENTERPRISE_PAY_BIZ_ERROR": ("企业支付业务拒绝退款", _CONTACT),
-    "TRADE_SETTLE_ERROR": ("交易结算业务拒绝退款", _CONTACT),
+    "TRADE_SETTLE_ERROR": (
+        "交易结算业务拒绝退款",
+        "检查交易的结算信息，或联系支付宝客服；之后用原退款请求号重新发起",
+    ),
     "ALLOC_AMOUNT_VALIDATE_ERROR": ("退分账金额超限", "降低分账金额，再用原退款请求号重新发起"),
     "REFUNDALLOC_UNAUTH_LIMIT": ("收款方未授权退分账", "请收款方授权，再用原退款请求号重新发起"),
     "REFUND_ROYALTY_PAYEE_ACCOUNT_NOT_EXIST": (
@@ -117,17 +122,17 @@ CHINESE: Final[Mapping[str, Texts]] = {
     "OVERDRAFT_ASSIGN_ACCOUNT_INVALID": ("垫资账户无效", "更正垫资账户，再用原退款请求号重新发起"),
     "TRADE_NOT_EXIST": ("交易不存在", "检查交易号，以及交易是否属于该环境"),
     "CURRENCY_NOT_SUPPORT": ("币种不支持", "使用交易的币种"),
-    "INVALID_PARAMETER": ("字段缺失或格式错误", "更正消息中指出的字段，退款请求号不变"),
-    "invalid-parameter": ("参数缺失或格式错误", "更正消息中指出的字段，退款请求号不变"),
+    "INVALID_PARAMETER": ("字段缺失或格式错误", "更正返回信息中指出的字段，退款请求号不变"),
+    "invalid-parameter": ("参数缺失或格式错误", "更正返回信息中指出的字段，退款请求号不变"),
     "illegal-json": ("biz_content 不是支付宝能读取的 JSON", _OUR_FAULT),
     "suspected-attack": ("内容疑似攻击", "检查退款原因中是否有标记语言，退款请求号不变"),
 }
 
 INQUIRY_CHINESE: Final[Mapping[str, Texts]] = {
     "10000": ("查询成功，结果见 refund_status", "无需处理"),
-    "NO_REFUND_STATUS": ("10000 而没有 refund_status：没有该请求号的退款", "等待：由程序判断"),
-    "unknow-error": ("查询失败", _WAIT_ASK),
-    "SYSTEM_ERROR": ("查询失败", _WAIT_ASK),
+    "NO_REFUND_STATUS": ("返回 10000 而没有 refund_status：没有该退款请求号的退款", _WAIT),
+    "unknow-error": ("查询失败", _WAIT),
+    "SYSTEM_ERROR": ("查询失败", _WAIT),
     **_SLOW,
     **_CREDENTIAL,
     "TRADE_NOT_EXIST": ("交易不存在", "检查交易号和环境"),
@@ -143,15 +148,15 @@ _UNLISTED_CREDENTIAL: Final[Mapping[str, Texts]] = {
     "20001": ("商户的令牌被拒绝", "更新 app_auth_token"),
     "40001": ("缺少公共参数", _ASK_SUPPORT),
     "40003": ("缺少权限", _ASK_SUPPORT),
-    "40005": ("调用过于频繁", _WAIT_SLOW),
+    "40005": ("调用过于频繁", _WAIT),
     "40006": ("缺少权限", _ASK_SUPPORT),
 }
 UNLISTED_CHINESE: Final[Mapping[str, Texts]] = {
     **_UNLISTED_CREDENTIAL,
-    "10000": (_UNLISTED, "等待：程序会查询退款结果"),
-    "20000": (_UNLISTED, _WAIT_REPEAT),
+    "10000": (_UNLISTED, _WAIT),
+    "20000": (_UNLISTED, _WAIT),
     "40002": (_UNLISTED, _ASK_SUPPORT),
     "40004": (_UNLISTED, _ASK_SUPPORT),
-    "": (_UNLISTED, _WAIT_REPEAT),
+    "": (_UNLISTED, _WAIT),
 }
-UNLISTED_INQUIRY_CHINESE: Final[Mapping[str, Texts]] = {**_UNLISTED_CREDENTIAL, "": (_UNLISTED, _WAIT_ASK)}
+UNLISTED_INQUIRY_CHINESE: Final[Mapping[str, Texts]] = {**_UNLISTED_CREDENTIAL, "": (_UNLISTED, _WAIT)}

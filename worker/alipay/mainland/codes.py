@@ -30,8 +30,8 @@ NO_REFUND_STATUS: Final = "NO_REFUND_STATUS"
 """Our name for a query's answer that knows of no refund."""
 
 _PREFIXES: Final = ("aop.", "isv.", "isp.", "ACQ.", "AQC.")
-_WAIT_REPEAT: Final = "Wait: the worker repeats the same request"
-_WAIT_ASK: Final = "Wait: the worker asks again"
+_WAIT: Final = "Wait"
+_CONTACT: Final = "Ask Alipay's support; afterwards a re-issue under the same number"
 
 
 def _no(
@@ -47,12 +47,8 @@ def _no(
     return Row(status, Declined, meaning, what_to_do, next_action, confirm, suspect, park)
 
 
-def _contact(meaning: str) -> Row:
-    return _no(
-        meaning,
-        "Ask Alipay's support; afterwards a re-issue under the same number",
-        NextAction.CONTACT_PROVIDER,
-    )
+def _contact(meaning: str, what_to_do: str = _CONTACT) -> Row:
+    return _no(meaning, what_to_do, NextAction.CONTACT_PROVIDER)
 
 
 def _fix(meaning: str, what_to_do: str) -> Row:
@@ -60,25 +56,21 @@ def _fix(meaning: str, what_to_do: str) -> Row:
 
 
 _SLOW: Final[Mapping[str, Row]] = {
-    "app-call-limited": Row(
-        "40005", Throttled, "Too many calls of this app", "Wait: the worker slows the channel down"
-    ),
-    "method-call-limited": Row(
-        "40005", Throttled, "Too many calls of this method", "Wait: the worker slows the channel down"
-    ),
+    "app-call-limited": Row("40005", Throttled, "Too many calls of this app", _WAIT),
+    "method-call-limited": Row("40005", Throttled, "Too many calls of this method", _WAIT),
 }
 
 # Another amount is another refund: a new number. The same refund after a failure: the same number, always.
 REFUND_CODES: Final[Mapping[str, Row]] = {
     DONE: Row(DONE, Succeeded, "Refunded if fund_change is Y; else only accepted", "Nothing"),
-    "unknow-error": Row(UNAVAILABLE, Unknown, "The outcome is unknown", _WAIT_REPEAT),
+    "unknow-error": Row(UNAVAILABLE, Unknown, "The outcome is unknown", _WAIT),
     "SYSTEM_ERROR": Row(
         f"{UNAVAILABLE} {FAILED}",
         Unknown,
         "A fault in Alipay's system; the money may have moved",
-        _WAIT_REPEAT,
+        _WAIT,
     ),
-    "REFUND_CHARGE_ERROR": Row(FAILED, Unknown, "The fee could not be returned; try later", _WAIT_REPEAT),
+    "REFUND_CHARGE_ERROR": Row(FAILED, Unknown, "The fee could not be returned; try later", _WAIT),
     **_SLOW,
     **CREDENTIAL_CODES,
     **AGREEMENT_CODES,
@@ -86,7 +78,7 @@ REFUND_CODES: Final[Mapping[str, Row]] = {
         FAILED,
         Unfunded,
         "The seller's balance is too low",
-        "Top up: the worker repeats the same request slowly",
+        "Top up the seller's account; once parked, a re-issue under the same number",
         NextAction.FUND_AND_REISSUE,
     ),
     # A refund under this number is done; whether it is ours, the query says.
@@ -124,7 +116,7 @@ REFUND_CODES: Final[Mapping[str, Row]] = {
     ),
     "NOT_ALLOW_PARTIAL_REFUND": _no(
         "Only the full amount can be refunded",
-        "Refund it all, or pay offline",
+        "Refund it all under a new number, or pay offline",
         NextAction.FIX_AND_NEW_REFUND,
         confirm=True,
     ),
@@ -152,12 +144,20 @@ REFUND_CODES: Final[Mapping[str, Row]] = {
     ),
     "BUYER_NOT_EXIST": _no("The buyer closed the account", "Pay offline", NextAction.PAY_OFFLINE),
     "REASON_TRADE_BEEN_FREEZEN": _contact("The trade is frozen"),
-    "BUYER_ERROR": _contact("The buyer's account is abnormal"),
-    "BUYER_ENABLE_STATUS_FORBID": _contact("The buyer's account is restricted"),
-    "CUSTOMER_VALIDATE_ERROR": _contact("The account is closed or frozen"),
+    "BUYER_ERROR": _contact("The buyer's account is abnormal", f"{_CONTACT}, or pay offline"),
+    "BUYER_ENABLE_STATUS_FORBID": _contact(
+        "The buyer's account is restricted", f"{_CONTACT}, or pay offline"
+    ),
+    "CUSTOMER_VALIDATE_ERROR": _contact(
+        "The account is closed or frozen",
+        "Closed: pay offline; frozen: ask Alipay's support, afterwards a re-issue under the same number",
+    ),
     "USER_NOT_MATCH_ERR": _contact("The trade's user does not match"),
     "ENTERPRISE_PAY_BIZ_ERROR": _contact("The enterprise's payment refuses it"),
-    "TRADE_SETTLE_ERROR": _contact("The trade's settlement refuses it"),
+    "TRADE_SETTLE_ERROR": _contact(
+        "The trade's settlement refuses it",
+        "Check the trade's settlement, or ask Alipay's support; afterwards a re-issue under the same number",
+    ),
     "ALLOC_AMOUNT_VALIDATE_ERROR": _fix("The royalties to return are too high", "Lower the royalty's amount"),
     "REFUNDALLOC_UNAUTH_LIMIT": _fix(
         "The payee has not authorised returning royalties", "Have the payee authorise it"
@@ -216,11 +216,9 @@ REFUND_CODES: Final[Mapping[str, Row]] = {
 # On a query only refund_status speaks of the refund; a failed query says nothing about it.
 INQUIRY_CODES: Final[Mapping[str, Row]] = {
     DONE: Row(DONE, Succeeded, "The query worked: see refund_status", "Nothing"),
-    NO_REFUND_STATUS: Row(
-        DONE, NotFound, "10000 without refund_status: no refund with this number", "Wait: the worker decides"
-    ),
-    "unknow-error": Row(UNAVAILABLE, Unknown, "The query failed", _WAIT_ASK),
-    "SYSTEM_ERROR": Row(f"{UNAVAILABLE} {FAILED}", Unknown, "The query failed", _WAIT_ASK),
+    NO_REFUND_STATUS: Row(DONE, NotFound, "10000 without refund_status: no refund with this number", _WAIT),
+    "unknow-error": Row(UNAVAILABLE, Unknown, "The query failed", _WAIT),
+    "SYSTEM_ERROR": Row(f"{UNAVAILABLE} {FAILED}", Unknown, "The query failed", _WAIT),
     **_SLOW,
     **CREDENTIAL_CODES,
     **AGREEMENT_CODES,
@@ -249,22 +247,22 @@ _UNLISTED_CREDENTIAL: Final[Mapping[str, Row]] = {
     "40001": misconfigured("40001", "A common parameter is missing", _ASK_SUPPORT),
     "40003": misconfigured("40003", "A permission is missing", _ASK_SUPPORT),
     "40006": misconfigured("40006", "A permission is missing", _ASK_SUPPORT),
-    "40005": Row("40005", Throttled, "Too many calls", "Wait: the worker slows the channel down"),
+    "40005": Row("40005", Throttled, "Too many calls", _WAIT),
 }
 
 # By the public code; "" is for all others.
 UNLISTED_REFUND: Final[Mapping[str, Row]] = {
     # Something was accepted, but what? The query will say.
-    DONE: Row(DONE, Pending, _UNLISTED, "Wait: the worker asks what became of it"),
-    UNAVAILABLE: Row(UNAVAILABLE, Unknown, _UNLISTED, _WAIT_REPEAT),
+    DONE: Row(DONE, Pending, _UNLISTED, _WAIT),
+    UNAVAILABLE: Row(UNAVAILABLE, Unknown, _UNLISTED, _WAIT),
     **_UNLISTED_CREDENTIAL,
     "40002": _no(_UNLISTED, _ASK_SUPPORT, NextAction.ASK_A_HUMAN, confirm=True, park=True, status="40002"),
     FAILED: _no(_UNLISTED, _ASK_SUPPORT, NextAction.ASK_A_HUMAN, confirm=True, park=True),
-    "": Row("", Unknown, _UNLISTED, _WAIT_REPEAT),
+    "": Row("", Unknown, _UNLISTED, _WAIT),
 }
 UNLISTED_INQUIRY: Final[Mapping[str, Row]] = {
     **_UNLISTED_CREDENTIAL,
-    "": Row("", Unknown, _UNLISTED, _WAIT_ASK),
+    "": Row("", Unknown, _UNLISTED, _WAIT),
 }
 
 
