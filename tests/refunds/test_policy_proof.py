@@ -114,6 +114,25 @@ def test_a_confirmed_decline_keeps_the_code_that_was_declined_with() -> None:
     assert verdict.proof is Proof.INQUIRY
 
 
+@pytest.mark.parametrize("stage", [Stage.INQUIRE, Stage.CONFIRM])
+def test_a_decline_is_not_confirmed_by_an_inquiry_that_says_something_else(stage: Stage) -> None:
+    """The refund call found the trade and the query does not: neither says where the money is."""
+    attempt = called(stage, declined=Declined("TRADE_HAS_CLOSE", confirm=True), ambiguous=True)
+    no_trade = Declined("TRADE_NOT_EXIST", park=True, next_action=NextAction.ASK_A_HUMAN)
+    verdict = decide(attempt, no_trade, SYNC, T)
+    assert isinstance(verdict, Park)
+    assert (verdict.reason, verdict.code) == (ParkReason.UNLISTED_CODE, "TRADE_NOT_EXIST")
+    assert verdict.next_action is NextAction.ASK_A_HUMAN
+    assert verdict.attempt == attempt
+
+
+def test_a_decline_is_confirmed_by_an_inquiry_that_says_the_same() -> None:
+    attempt = called(Stage.CONFIRM, declined=Declined("TRADE_NOT_EXIST", suspect=True), ambiguous=True)
+    verdict = decide(attempt, Declined("TRADE_NOT_EXIST", park=True), SYNC, T)
+    assert isinstance(verdict, Hold)
+    assert verdict.outcome.code == "TRADE_NOT_EXIST"
+
+
 def test_a_success_found_while_confirming_is_a_success() -> None:
     verdict = decide(called(Stage.CONFIRM, declined=DECLINED), Succeeded("r"), SYNC, T)
     assert isinstance(verdict, Outcome)

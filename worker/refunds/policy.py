@@ -193,6 +193,9 @@ def _fail(attempt: Attempt, reply: Reply, terms: Terms, now: float, *, certain: 
         return Park(ParkReason.IMPOSSIBLE_REPLY, attempt)
     if not certain and (attempt.ambiguous or reply.confirm):
         return _wait(replace(attempt, declined=reply), Stage.CONFIRM, terms, now)
+    if attempt.declined is not None and reply.park and reply.code != attempt.declined.code:
+        # It says something else than the decline that made us ask, so it does not confirm it.
+        return Park(ParkReason.UNLISTED_CODE, attempt, reply.code, reply.message, reply.next_action)
     # An inquiry's "failed" has no reason of its own: the decline that made us ask is the reason.
     return _declined(replace(attempt, declined=attempt.declined or reply))
 

@@ -287,7 +287,7 @@ def test_10000_with_an_error_is_neither(sub_code: str) -> None:
 
 
 def test_on_a_query_a_missing_trade_is_for_a_person() -> None:
-    """After a decline the policy keeps the decline; on its own it contradicts the refund call."""
+    """Unless the refund call said the same: any other found the trade, so that the two contradict each other."""
     reply = inquiry("40004", "ACQ.TRADE_NOT_EXIST")
     assert isinstance(reply, Declined)
     assert (reply.park, reply.next_action) == (True, NextAction.ASK_A_HUMAN)

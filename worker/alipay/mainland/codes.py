@@ -222,7 +222,7 @@ INQUIRY_CODES: Final[Mapping[str, Row]] = {
     **_SLOW,
     **CREDENTIAL_CODES,
     **AGREEMENT_CODES,
-    # After a decline this confirms it; on its own it contradicts the refund call, which found the trade.
+    # It confirms a refund call that said the same; any other contradicts it, having found the trade.
     "TRADE_NOT_EXIST": _no(
         "No such trade", "Check the trade's number and the environment", NextAction.ASK_A_HUMAN, park=True
     ),
