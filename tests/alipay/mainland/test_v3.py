@@ -237,6 +237,20 @@ def test_an_unsigned_credential_code_halts(attempt: Attempt, status: int, code: 
     assert v3_read(v3_error(code), attempt, status, signed=False) == Misconfigured(code, "原因", signed=False)
 
 
+@named("attempt", [SUBMIT, INQUIRE], ids=["refund", "query"])
+@named("status", [400, 401, 403])
+@named(
+    ("code", "merchant"),
+    [("ACCESS_FORBIDDEN", False), ("PARTNER_ERROR", False), ("MERCHANT_AGREEMENT_NOT_EXIST", True)],
+)
+def test_a_missing_contract_halts_although_no_refusal_is_signed(
+    attempt: Attempt, status: int, code: str, merchant: bool
+) -> None:
+    """Else every refund would ask about itself until it is parked."""
+    reply = v3_read(v3_error(f"ACQ.{code}"), attempt, status, signed=False)
+    assert reply == Misconfigured(code, "原因", signed=False, merchant=merchant)
+
+
 @named("status", [200, 400, 401, 403, 404])
 @named(
     "code",

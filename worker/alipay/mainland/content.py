@@ -155,16 +155,18 @@ def unsigned_reply(operation: Operation, told: Told) -> Reply:
     return Unreadable(f"the answer is not signed; it says {said!r}", signed=False)
 
 
-def unsigned_refusal(told: Told) -> Reply:
-    """The reply to a refused refund call on an interface that signs no refusal: v3 answers them with an HTTP error.
+def unsigned_refusal(operation: Operation, told: Told) -> Reply:
+    """The reply to a refused call on an interface that signs no refusal: v3 answers them with an HTTP error.
 
-    A refusal that cannot be believed is a reason to ask: only a signed inquiry that finds no refund proves it.
+    A refusal that cannot be believed is a reason to ask: only a signed inquiry that finds no refund proves it. That we
+    are wrong is heard whatever the code: the worst that a forger achieves is a halt.
     """
-    reply = unsigned_reply(Operation.REFUND, told)
-    said = _said(refund_row(told.code, told.sub_code), told)
-    if isinstance(said, Declined):
+    said = _said((refund_row if operation is Operation.REFUND else inquiry_row)(told.code, told.sub_code), told)
+    if isinstance(said, Misconfigured | Unfunded):
+        return replace(said, signed=False)
+    if isinstance(said, Declined) and operation is Operation.REFUND:
         return replace(said, confirm=True)
-    return replace(said, signed=False) if isinstance(said, Unfunded) else reply
+    return unsigned_reply(operation, told)
 
 
 def _trade(command: Command) -> dict[str, str]:

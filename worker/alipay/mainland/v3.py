@@ -121,8 +121,8 @@ class MainlandV3:
             return Throttled(f"HTTP {status}") if status == 429 else Unknown(f"HTTP {status}")
         if verified:
             return signed_reply(operation, told, command)
-        refused = 400 <= status < 500 and operation is Operation.REFUND
-        return unsigned_refusal(told) if refused else unsigned_reply(operation, told)
+        refused = 400 <= status < 500
+        return unsigned_refusal(operation, told) if refused else unsigned_reply(operation, told)
 
     def _auth_string(self, time_ms: int, nonce: str) -> str:
         certificate = f"app_cert_sn={self.certificates.app_cert_sn}," if self.certificates is not None else ""
