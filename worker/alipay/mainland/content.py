@@ -161,7 +161,9 @@ def unsigned_refusal(operation: Operation, told: Told) -> Reply:
     A refusal that cannot be believed is a reason to ask: only a signed inquiry that finds no refund proves it. That we
     are wrong is heard whatever the code: the worst that a forger achieves is a halt.
     """
-    said = _said((refund_row if operation is Operation.REFUND else inquiry_row)(told.code, told.sub_code), told)
+    said = _said(
+        (refund_row if operation is Operation.REFUND else inquiry_row)(told.code, told.sub_code), told
+    )
     if isinstance(said, Misconfigured | Unfunded):
         return replace(said, signed=False)
     if isinstance(said, Declined) and operation is Operation.REFUND:
