@@ -50,8 +50,12 @@ class Names:
         return f"{self.prefix}results"
 
     @property
+    def signals(self) -> str:
+        return f"{self.prefix}signals"
+
+    @property
     def all(self) -> tuple[str, ...]:
-        return self.commands, self.ledger, self.results
+        return self.commands, self.ledger, self.results, self.signals
 
 
 class Cluster(Protocol):
@@ -62,14 +66,19 @@ class Cluster(Protocol):
     @property
     def journals(self) -> Journals: ...
 
-    def source(self) -> Source:
-        """A member of the group; alone, it is assigned everything."""
+    def source(self, *more: str) -> Source:
+        """A member of the group over the commands, and over more topics; alone, it is assigned everything."""
         ...
 
     async def append(
-        self, partition: int, value: bytes | None, key: bytes | None = None, headers: Headers = ()
+        self,
+        partition: int,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Headers = (),
+        topic: str = "",
     ) -> None:
-        """A command arrives."""
+        """A record arrives; a command, if no topic is named."""
         ...
 
     async def read(self, topic: str) -> Sequence[Record]:
@@ -96,16 +105,21 @@ class Fakes(Cluster):
         return self._journals
 
     @override
-    def source(self) -> Source:
-        source = FakeSource(self._kafka, [self._names.commands])
+    def source(self, *more: str) -> Source:
+        source = FakeSource(self._kafka, [self._names.commands, *more])
         source.assign(range(PARTITIONS))
         return source
 
     @override
     async def append(
-        self, partition: int, value: bytes | None, key: bytes | None = None, headers: Headers = ()
+        self,
+        partition: int,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Headers = (),
+        topic: str = "",
     ) -> None:
-        self._kafka.append(self._names.commands, partition, value, key, headers)
+        self._kafka.append(topic or self._names.commands, partition, value, key, headers)
 
     @override
     async def read(self, topic: str) -> Sequence[Record]:
@@ -151,10 +165,9 @@ class Brokers(Cluster):
         )
 
     @override
-    def source(self) -> KafkaSource:
-        return KafkaSource(
-            self.kafka, [self._names.commands], self._names.ledger, SystemClock(), self.clients()
-        )
+    def source(self, *more: str) -> KafkaSource:
+        topics = [self._names.commands, *more]
+        return KafkaSource(self.kafka, topics, self._names.ledger, SystemClock(), self.clients())
 
     def transactional_id(self, partition: int) -> str:
         """The one that a journal of this partition has."""
@@ -267,14 +280,19 @@ class RealKafka(Brokers):
 
     @override
     async def append(
-        self, partition: int, value: bytes | None, key: bytes | None = None, headers: Headers = ()
+        self,
+        partition: int,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Headers = (),
+        topic: str = "",
     ) -> None:
         producer = AIOKafkaProducer(bootstrap_servers=self.kafka.bootstrap_servers)
         await producer.start()
         try:
             batch = producer.create_batch()  # `send` would refuse a record without key and value
             batch.append(key=key, value=value, timestamp=None, headers=list(headers))
-            await (await producer.send_batch(batch, self._names.commands, partition=partition))
+            await (await producer.send_batch(batch, topic or self._names.commands, partition=partition))
         finally:
             await producer.stop()
 

@@ -100,9 +100,14 @@ class Simulated(Disturbed):
 
     @override
     async def append(
-        self, partition: int, value: bytes | None, key: bytes | None = None, headers: Headers = ()
+        self,
+        partition: int,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Headers = (),
+        topic: str = "",
     ) -> None:
-        self.cluster.ask(self.names.commands, partition, key, value, headers, time.time())
+        self.cluster.ask(topic or self.names.commands, partition, key, value, headers, time.time())
 
     @property
     @override

@@ -30,9 +30,9 @@ class Assignment:
 
 
 @asynccontextmanager
-async def joined(cluster: Cluster) -> AsyncIterator[Source]:
-    """A source that has everything, paused."""
-    source, assignment = cluster.source(), Assignment()
+async def joined(cluster: Cluster, *more: str) -> AsyncIterator[Source]:
+    """A source that has everything of the commands and of more topics, paused."""
+    source, assignment = cluster.source(*more), Assignment()
     await source.start(assignment.assigned, assignment.revoked)
     try:
         async with asyncio.timeout(WAIT_MAX_S):
@@ -105,6 +105,38 @@ async def test_pausing_one_partition_leaves_the_others(cluster: Cluster) -> None
         source.pause(0)
         records = await poll(source, 2)
     assert {record.partition for record in records} == {1}
+
+
+async def test_a_partition_number_is_read_over_all_topics(cluster: Cluster) -> None:
+    names = cluster.names
+    await ask(cluster, 2)
+    await cluster.append(0, b"signal", topic=names.signals)
+    async with joined(cluster, names.signals) as source:
+        source.resume(0, {names.commands: 1, names.signals: 0})
+        records = await poll(source, 2)
+        positions = await source.positions(0)
+    assert {(record.topic, record.value) for record in records} == {
+        (names.commands, b"1"),
+        (names.signals, b"signal"),
+    }
+    assert positions == {names.commands: 2, names.signals: 1}
+
+
+async def test_pausing_one_topic_of_a_partition_leaves_the_other(cluster: Cluster) -> None:
+    names = cluster.names
+    await ask(cluster, 1)
+    await cluster.append(0, b"signal", topic=names.signals)
+    async with joined(cluster, names.signals) as source:
+        source.resume(0, {names.commands: 0, names.signals: 0})
+        source.pause(0, names.commands)
+        first = await poll(source, 1)
+        assert list(await source.poll(100, 0.5)) == []
+        source.resume(0)
+        assert values(first + await poll(source, 1)) == [b"signal", b"0"]
+        source.pause(0, names.signals)
+        source.pause(0)
+        await ask(cluster, 1)
+        assert list(await source.poll(100, 0.5)) == []
 
 
 async def test_a_partition_that_is_not_open_yet_holds_up_no_other(cluster: Cluster) -> None:

@@ -172,6 +172,7 @@ class FakeSource(FakeInputs):
         self._positions: dict[tuple[str, int], int] = {}
         self._mine: set[int] = set()
         self.resumed: set[int] = set()
+        self.held_back: set[tuple[str, int]] = set()
         self.rejoined = 0
         self.trouble: Exception | None = None
         self.stopped = False
@@ -216,6 +217,8 @@ class FakeSource(FakeInputs):
         fetched: list[Record] = []
         for number in sorted(self.resumed & self._mine):
             for topic in self._topics:
+                if (topic, number) in self.held_back:
+                    continue
                 position = self._positions[topic, number]
                 begin = self._kafka.begins[topic, number]
                 part = self._kafka.logs[topic, number][position - begin :][: records_max - len(fetched)]
@@ -226,11 +229,15 @@ class FakeSource(FakeInputs):
     def resume(self, partition: int, positions: Mapping[str, int] | None = None) -> None:
         if partition in self._mine:
             self.resumed.add(partition)
+            self.held_back = {part for part in self.held_back if part[1] != partition}
             self._positions.update({(topic, partition): at for topic, at in (positions or {}).items()})
             self._kafka.appended.set()
 
-    def pause(self, partition: int) -> None:
-        self.resumed.discard(partition)
+    def pause(self, partition: int, topic: str | None = None) -> None:
+        if topic is None:
+            self.resumed.discard(partition)
+        else:
+            self.held_back.add((topic, partition))
 
     async def positions(self, partition: int) -> Mapping[str, int]:
         if partition not in self._mine:

@@ -189,7 +189,7 @@ async def test_a_braked_partition_is_not_fetched_and_says_so() -> None:
     async with world.worker.running():
         await asyncio.sleep(2)
         assert world.meter.states[0] == "braked"
-        assert world.source.resumed == set()
+        assert world.source.held_back == {(COMMANDS, 0)}
         assert "partition 0 is braked" in world.worker.engine.ready()
         assert world.head().braked
     assert len(world.kafka.read(LETTERS)) == world.committed() == 20

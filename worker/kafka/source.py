@@ -41,7 +41,7 @@ class KafkaSource:
         self._inputs = KafkaInputs(kafka, topics, ledger_topic, clients)
         self._topics = tuple(topics)
         self._clock = clock
-        self._resumed: set[int] = set()
+        self._resumed: set[TopicPartition] = set()
         self._heartbeat = (clock.monotonic(), clock.now())
         self._consumer: AIOKafkaConsumer | None = None
         self._polling = asyncio.Lock()
@@ -102,7 +102,7 @@ class KafkaSource:
             record_of(record)
             for batch in batches.values()
             for record in batch
-            if record.partition in self._resumed
+            if TopicPartition(record.topic, record.partition) in self._resumed
         ]
 
     async def bounds(self, partition: int) -> Mapping[str, Bounds]:
@@ -120,13 +120,15 @@ class KafkaSource:
             if positions is not None:
                 self._joined.seek(part, positions[part.topic])
         self._joined.resume(*parts)
-        if parts:
-            self._resumed.add(partition)
+        self._resumed.update(parts)
 
-    def pause(self, partition: int) -> None:
+    def pause(self, partition: int, topic: str | None = None) -> None:
         """Read no more of it. Nothing if it is not assigned."""
-        self._resumed.discard(partition)
-        self._joined.pause(*self._mine(partition))
+        paused = [part for part in self._mine(partition) if topic in (None, part.topic)]
+        self._resumed = {
+            part for part in self._resumed if part.partition != partition or topic not in (None, part.topic)
+        }
+        self._joined.pause(*paused)
 
     def _mine(self, partition: int) -> list[TopicPartition]:
         return [part for part in self._joined.assignment() if part.partition == partition]

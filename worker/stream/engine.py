@@ -130,14 +130,15 @@ class Engine:
                 )
                 self._scope.meter.partition(number, "braked")
                 self._full.add(number)
-                self._source.pause(number)
+                self._source.pause(number, self._scope.topics.commands)
         elif count >= open_max and number not in self._full:
             log.error(
                 "partition %d has %d open refunds: not fetching", number, count, extra={"partition": number}
             )
             self._scope.meter.partition(number, "full")
             self._full.add(number)
-            self._source.pause(number)
+            # Signals are read on: they may be what settles some of the open refunds.
+            self._source.pause(number, self._scope.topics.commands)
         elif count < open_max * RESUME_BELOW and number in self._full:
             self._scope.meter.partition(number, "open")
             self._full.discard(number)

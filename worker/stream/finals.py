@@ -8,21 +8,26 @@ from worker.refunds.entry import FinalEntry
 
 
 class Final(NamedTuple):
-    """A final refund and its channel. `entry` is kept only where duplicates are answered with the stored outcome."""
+    """A final refund and its channel. `entry` is kept only where duplicates are answered with the stored outcome,
+    `payment` only where it is what a refund's records are keyed by.
+    """
 
     digest: bytes
     entry: FinalEntry | None
     succeeded: bool
     channel: str
+    payment: str = ""
 
 
-def final_of(entry: FinalEntry, *, keep_outcome: bool) -> Final:
+def final_of(entry: FinalEntry, *, keep_outcome: bool, by_payment: bool = False) -> Final:
     """What is remembered of an entry."""
+    data = entry.event_data
     return Final(
         entry.digest,
         entry if keep_outcome else None,
         entry.event_headers.get("ce_type") == SUCCEEDED,
-        sys.intern(str(entry.event_data.get("channel", ""))),
+        sys.intern(str(data.get("channel", ""))),
+        str(data.get("paymentId") or data.get("orderNumber", "")) if by_payment else "",
     )
 
 

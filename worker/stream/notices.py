@@ -7,7 +7,7 @@ memory, need not be written again.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from worker.messages.events import CONTRADICTED, RETURNED, later_entry, later_event
@@ -20,6 +20,7 @@ from worker.refunds.notice import Notice, Told
 from worker.refunds.verdict import ParkReason
 from worker.stream import writing
 from worker.stream.books import Books
+from worker.stream.changes import Changes
 from worker.stream.finals import Finals, final_of
 from worker.stream.ports import Record
 from worker.stream.refund import Refund
@@ -47,8 +48,8 @@ class Notices:
         finals: Finals,
         books: Books,
         schedule: Schedule,
+        changes: Changes,
         scope: Scope,
-        change: Callable[..., None],
     ) -> None:
         self.woken: list[Refund] = []
         self._number = number
@@ -56,9 +57,8 @@ class Notices:
         self._finals = finals
         self._books = books
         self._schedule = schedule
+        self._changes = changes
         self._scope = scope
-        # (refund, state, **fields of its entry): has the ledger say so.
-        self._change = change
 
     def accept(self, record: Record, now: float) -> bool:
         """Take a signal over; False if it is answered by a dead letter, which the books then release it with."""
@@ -107,20 +107,20 @@ class Notices:
             return self._wake(refund, heard, now)
         if entry.state is State.WAITING and refund.timer and not refund.calling:
             at = min(entry.next_at, self._ask_at(entry, now))
-            self._change(refund, State.WAITING, notice=heard, next_at=at)
+            self._changes.make(refund, State.WAITING, notice=heard, next_at=at)
             self._schedule.at(at, refund)
             return "asked"
         # On its way, under way, or waiting for something else: the call that comes next will ask.
-        self._change(refund, entry.state, notice=heard)
+        self._changes.make(refund, entry.state, notice=heard)
         return "remembered"
 
     def _wake(self, refund: Refund, heard: Notice, now: float) -> str:
         pin = refund.entry.pin
         if self._scope.accounts.get(pin.channel) != f"{pin.account} {pin.environment}":
-            self._change(refund, State.UNCONFIGURED, notice=heard, park=None)
+            self._changes.make(refund, State.UNCONFIGURED, notice=heard, park=None)
             return "remembered"
         at = self._ask_at(refund.entry, now)
-        self._change(refund, State.WAITING, notice=heard, park=None, next_at=at)
+        self._changes.make(refund, State.WAITING, notice=heard, park=None, next_at=at)
         if at > now:
             self._schedule.at(at, refund)
         else:
@@ -145,7 +145,14 @@ class Notices:
         if self._finals.get(mark) is not None:
             return "repeated"
         event = later_event(
-            kind, name, notice, cause, now, self._scope.source, name.encode(), succeeded=final.succeeded
+            kind,
+            name,
+            notice,
+            cause,
+            now,
+            self._scope.source,
+            (final.payment or name).encode(),
+            succeeded=final.succeeded,
         )
         entry = later_entry(mark, final.digest, event, now)
         self._books.publish(writing.result(self._scope, event))

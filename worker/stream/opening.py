@@ -26,9 +26,10 @@ RESTORED_AT_ONCE = 1_000
 
 @dataclass(slots=True)
 class Replayed:
-    """A ledger, read from its beginning: the last entry of each key."""
+    """A ledger, read from its beginning: the last entry of each key. `by_payment`: records are keyed by it."""
 
     finals: Finals
+    by_payment: bool = False
     head: Head | None = None
     entries: int = 0
     open: dict[str, OpenEntry] = field(default_factory=dict)
@@ -54,7 +55,8 @@ class Replayed:
                 if entry.at < final_since:
                     self.expired[entry.refund_request_id] = None
                 else:
-                    self.finals.put(entry.refund_request_id, final_of(entry, keep_outcome=keep_outcomes))
+                    final = final_of(entry, keep_outcome=keep_outcomes, by_payment=self.by_payment)
+                    self.finals.put(entry.refund_request_id, final)
             case OpaqueEntry(refund_request_id=name) if name.encode() == HEAD_KEY:
                 raise WrongLedger(
                     f"{_where(record)}: the head was written by a newer release; run that release or a newer one"
@@ -99,7 +101,7 @@ async def open_partition(number: int, inputs: Inputs, journals: Journals, scope:
 
 
 async def _open(number: int, inputs: Inputs, journal: Journal, scope: Scope) -> Opened:
-    replayed = Replayed(FinalsInMemory())
+    replayed = Replayed(FinalsInMemory(), by_payment=scope.by_payment)
     now = scope.clock.now()
     async for records in journal.replay():
         for record in records:

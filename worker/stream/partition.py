@@ -4,21 +4,12 @@ All of its memory may run ahead of what is committed, because a transaction that
 memory is thrown away and read again from the ledger.
 """
 
-import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, assert_never
+from typing import assert_never
 
-from worker.messages.events import (
-    SUCCEEDED,
-    Event,
-    delayed_event,
-    final_entry,
-    outcome_event,
-    parked_event,
-    replayed_event,
-)
+from worker.messages.events import replayed_event
 from worker.refunds.attempt import Attempt, answered, sent
 from worker.refunds.entry import HISTORY_MAX, Head, OpenEntry, Past, State
 from worker.refunds.hint import asking, heeded
@@ -29,7 +20,8 @@ from worker.refunds.verdict import Halt, Hold, Outcome, Park, ParkReason, Verdic
 from worker.stream import writing
 from worker.stream.books import Books
 from worker.stream.brake import Brake
-from worker.stream.finals import Finals, final_of
+from worker.stream.changes import Changes
+from worker.stream.finals import Finals
 from worker.stream.intake import Intake, Known, New, Refused, Repeat, Stray
 from worker.stream.notices import Notices
 from worker.stream.offsets import Reader
@@ -39,8 +31,6 @@ from worker.stream.routing import routing_value
 from worker.stream.schedule import Schedule
 from worker.stream.scope import Scope
 from worker.stream.takeover import Takeover
-
-log = logging.getLogger(__name__)
 
 
 class Partition:
@@ -68,9 +58,8 @@ class Partition:
         self.refunds: dict[str, Refund] = {}
         rests_s = {name: gateway.terms.payment_spacing_s for name, gateway in scope.gateways.items()}
         self.schedule = Schedule(takeover.at, rests_s)
-        self.notices = Notices(
-            number, self.refunds, finals, self.books, self.schedule, scope, change=self._set
-        )
+        self._changes = Changes(number, self.refunds, finals, self.books, scope)
+        self.notices = Notices(number, self.refunds, finals, self.books, self.schedule, self._changes, scope)
         self._halted: deque[Refund] = deque()
         self._scope = scope
         self._finals = finals
@@ -131,12 +120,14 @@ class Partition:
     def accept(self, record: Record, now: float, mono: float) -> None:
         """Take a record over. One that was read before in this opening is passed over."""
         reader = self.readers[record.topic]
-        if self.books.braked or record.offset < reader.next_offset:
+        if record.offset < reader.next_offset:
             return
         if record.topic == self._scope.topics.signals:
             reader.read(record.offset)
             if self.notices.accept(record, now):
                 reader.release(record.offset)
+            return
+        if self.books.braked:
             return
         possibly_sent = record.offset < reader.inherited
         judged = self._intake.judge(record, self._known, now, possibly_sent=possibly_sent)
@@ -233,14 +224,14 @@ class Partition:
             case Outcome():
                 self._close(refund, verdict, now)
             case Wait(until=until, attempt=attempt):
-                self._set(refund, State.WAITING, attempt=attempt, next_at=until)
+                self._changes.make(refund, State.WAITING, attempt=attempt, next_at=until)
                 self.schedule.at(until, refund)
             case Park():
-                self._park(refund, verdict, now)
+                self._changes.park(refund, verdict, now)
             case Hold(outcome=outcome, attempt=attempt):
-                self._set(refund, State.HELD, attempt=attempt, held=outcome)
+                self._changes.make(refund, State.HELD, attempt=attempt, held=outcome)
             case Halt(attempt=attempt):
-                self._set(refund, State.HALTED, attempt=attempt)
+                self._changes.make(refund, State.HALTED, attempt=attempt)
             case _:
                 assert_never(verdict)
         return verdict
@@ -264,77 +255,27 @@ class Partition:
             held = entry.held
             park = Park(ParkReason.SUSPECT_DECLINE, entry.attempt, held.code, held.message, held.next_action)
             refund.entry = replace(entry, held=None)
-            self._park(refund, park, now)
+            self._changes.park(refund, park, now)
 
     def _ask(self, refund: Refund, now: float) -> None:
         """A held decline is asked about instead of believed."""
-        self._set(refund, State.WAITING, held=None, next_at=now)
+        self._changes.make(refund, State.WAITING, held=None, next_at=now)
         self.schedule.at(now, refund)
+
+    def _close(self, refund: Refund, outcome: Outcome, now: float) -> None:
+        self._changes.close(refund, outcome, now)
+        self.notices.closed(refund.entry, now)
 
     def mark(self, refund: Refund, state: State) -> None:
         """The refund waits for something else now. Written down: a halted refund is one that nobody is calling for."""
         if refund.entry.state is not state:
-            self._set(refund, state)
-
-    def _close(self, refund: Refund, outcome: Outcome, now: float) -> None:
-        scope, entry = self._scope, refund.entry
-        event = outcome_event(entry, outcome, now, scope.source, self._key(refund))
-        final = final_entry(entry, event, now)
-        self.books.close(refund, writing.result(scope, event), final)
-        self._finals.put(entry.refund_request_id, final_of(final, keep_outcome=scope.resend))
-        del self.refunds[entry.refund_request_id]
-        scope.meter.closed(entry.state, entry.attempt.command.amount)
-        self._say(refund, event)
-        scope.meter.final(now - entry.origin.timestamp_ms / 1000, entry.attempt.number)
-        self.notices.closed(entry, now)
-
-    def _park(self, refund: Refund, park: Park, now: float) -> None:
-        self._set(refund, State.PARKED, attempt=park.attempt, park=park)
-        self._publish(refund, parked_event(refund.entry, park, now, self._scope.source, self._key(refund)))
-        self._scope.meter.parked(park.reason)
-
-    def _publish(self, refund: Refund, event: Event) -> None:
-        self.books.publish(writing.result(self._scope, event))
-        self._say(refund, event)
-        refund.entry = replace(refund.entry, sequence=refund.entry.sequence + 1)
-        self.books.write(refund)
-
-    def _say(self, refund: Refund, event: Event) -> None:
-        self._scope.meter.published(event.type)
-        entry = refund.entry
-        # Most refunds succeed at once: what an operator looks for is the others.
-        level = logging.DEBUG if event.type == SUCCEEDED else logging.INFO
-        if log.isEnabledFor(level):
-            command = entry.attempt.command
-            facts = {"refundRequestId": command.refund_request_id, "attempts": entry.attempt.number}
-            log.log(level, event.type, extra={**facts, "channel": command.channel, "partition": self.number})
-
-    def _set(self, refund: Refund, state: State, **changes: Any) -> None:
-        self._meter(refund, state)
-        refund.entry = replace(refund.entry, state=state, **changes)
-        self.books.write(refund)
-
-    def _meter(self, refund: Refund, state: State) -> None:
-        amount = refund.entry.attempt.command.amount
-        self._scope.meter.closed(refund.entry.state, amount)
-        self._scope.meter.opened(state, amount)
-
-    def _key(self, refund: Refund) -> bytes:
-        return routing_value(refund.entry.attempt.command, self._scope.routing_key).encode()
+            self._changes.make(refund, state)
 
     def tick(self, now: float) -> None:
         """Find what is due; say `refund.delayed` of refunds that have waited long."""
         self.schedule.tick(now)
         for refund in self.schedule.taking_long(now - self._scope.limits.delayed_after_s):
-            self._delayed(refund, now)
-
-    def _delayed(self, refund: Refund, now: float) -> None:
-        gone = refund.entry.refund_request_id not in self.refunds
-        if gone or refund.entry.delayed or refund.entry.state is State.PARKED:
-            return
-        event = delayed_event(refund.entry, now, self._scope.source, self._key(refund))
-        refund.entry = replace(refund.entry, delayed=True)
-        self._publish(refund, event)
+            self._changes.delayed(refund, now)
 
     def last_batch(self, now: float) -> Batch:
         """The opening's last words: no call follows."""

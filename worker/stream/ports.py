@@ -137,7 +137,9 @@ class Source(Inputs, Protocol):
         """Read on; from `positions` if given."""
         ...
 
-    def pause(self, partition: int) -> None: ...
+    def pause(self, partition: int, topic: str | None = None) -> None:
+        """Read no more of it; with a topic, no more of that one."""
+        ...
 
     async def positions(self, partition: int) -> Mapping[str, int]:
         """Of each input topic, the offset after all that was polled; beyond a last record there may be markers."""

@@ -49,6 +49,11 @@ class Scope:
     meter: Meter
 
     @property
+    def by_payment(self) -> bool:
+        """Whether a refund's partition, and the key of what is said of it, is its payment's."""
+        return self.routing_key == "payment"
+
+    @property
     def reading(self) -> str:
         """The fingerprint of what decides whether a record can be read, as it is now."""
         return self.readable.fingerprint
