@@ -7,7 +7,8 @@ from typing import Final
 
 from tests.chaos.faults import Fault
 from worker.demo.evidence import Evidence
-from worker.demo.proof import PROMISES, OneAtATimePerPayment, Summary, summary
+from worker.demo.proof import PROMISES, OneAtATimePerPayment
+from worker.demo.summary import Summary, summary
 from worker.refunds.entry import OpenEntry, State
 from worker.refunds.verdict import ParkReason
 from worker.simulator.observed import Seen

@@ -2,19 +2,25 @@
 
 import io
 import os
+from collections import Counter
 from dataclasses import replace
 
 import orjson
 import pytest
 from rich.console import Console
 
+from worker.demo.accounts import APPS
+from worker.demo.alipay_view import AlipayView
 from worker.demo.broker import ADDRESS_VARIABLE, Broker
-from worker.demo.evidence import AlipayView, Evidence
-from worker.demo.proof import PROMISES, summary
+from worker.demo.evidence import Evidence
+from worker.demo.mainland_claims import Waiting
+from worker.demo.mainland_workload import MainlandWork, mainland_workload
+from worker.demo.proof import PROMISES
 from worker.demo.report import Death, Seen, show
 from worker.demo.screen import Screen
-from worker.demo.story import Ending, main, result
-from worker.demo.workload import SHORT, Workload
+from worker.demo.story import SEED, Ending, main, result
+from worker.demo.summary import summary
+from worker.demo.workload import SHORT, Kind
 from worker.messages.command import CommandLimits
 
 KEYS = {
@@ -28,6 +34,7 @@ KEYS = {
     "lost",
     "second_outcomes",
     "double_refunds",
+    "channels",
     "broker",
 }
 NOTHING = Evidence((), (), (), {}, {}, AlipayView(), 1, CommandLimits(1_000, {}))
@@ -36,7 +43,7 @@ NONE_SENT = replace(SHORT, strays=0, in_flight_min=1)
 
 def seen(evidence: Evidence = NOTHING, in_flight: int = 1, exit_code: int = 0) -> Seen:
     death = Death(in_flight, 0.0, killed=True)
-    return Seen(evidence, summary(evidence), Workload((), (), (), {}), NONE_SENT, death, exit_code)
+    return Seen(evidence, summary(evidence), (), NONE_SENT, death, exit_code, MainlandWork(), Waiting(), "")
 
 
 def shown(one: Seen) -> tuple[bool, str]:
@@ -44,11 +51,11 @@ def shown(one: Seen) -> tuple[bool, str]:
     return show(Screen(Console(file=page, width=200)), one), page.getvalue()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_the_story_ends_with_its_proof_and_one_line_of_json(
     kafka: Broker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Kill -9 in the middle; exit code 0 only because every promise held."""
+    """Kill -9 in the middle, the mainland after it; exit code 0 only because every promise held."""
     # A stand-in must be started by the demo itself: an address is taken for a Kafka that outlives a worker.
     environ = {ADDRESS_VARIABLE: kafka.bootstrap_servers} if kafka.real else dict(os.environ)
     code = main(json_output=True, scale=SHORT, environ=environ)
@@ -58,9 +65,17 @@ def test_the_story_ends_with_its_proof_and_one_line_of_json(
     assert out.count("\n") == 1
     assert set(told) == KEYS
     assert (told["lost"], told["second_outcomes"], told["double_refunds"]) == (0, 0, 0)
-    assert told["duplicates"] == SHORT.duplicates
-    assert told["succeeded"] + told["failed"] + told["parked"] == SHORT.refunds + SHORT.rush
+    mainland = Counter(post.kind for post in mainland_workload(SHORT.mainland, SEED).posts)
+    assert told["duplicates"] == SHORT.duplicates + mainland[Kind.DUPLICATE]
+    refunds = SHORT.refunds + SHORT.rush + mainland[Kind.REFUND]
+    assert told["succeeded"] + told["failed"] + told["parked"] == refunds
+    assert set(told["channels"]) == {"global", *APPS}
+    assert all(counts["succeeded"] for counts in told["channels"].values())
+    for name in ("succeeded", "failed", "parked"):
+        assert told[name] == sum(counts[name] for counts in told["channels"].values())
     assert "demo  default" in err
+    assert "Act 1" in err
+    assert "Act 2" in err
     for promise in PROMISES:
         assert f"✓ {promise.number} {promise.__name__}" in err
 

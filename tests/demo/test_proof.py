@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from worker.demo.evidence import AlipayView, Evidence, Moved, Treated, alipay_view
+from worker.demo.alipay_view import AlipayView, Moved, Sent, Treated, alipay_view
+from worker.demo.evidence import Evidence
 from worker.demo.proof import (
     PROMISES,
     NeverGuess,
@@ -16,8 +17,8 @@ from worker.demo.proof import (
     OneOutcome,
     OneRefund,
     Promise,
-    summary,
 )
+from worker.demo.summary import summary
 from worker.messages.command import CommandLimits
 from worker.messages.dead_letter import dead_letter_headers
 from worker.messages.events import final_entry, outcome_event, parked_event, replayed_event
@@ -89,7 +90,7 @@ def letter(at: Record, offset: int, error: str = "NotJson") -> Record:
 
 def treated(key: str, *, moved: bool, status: str = "SUCCESS") -> Treated:
     asked = Moved(f"pay-{key}", Money("USD", 100))
-    return Treated(status, (asked,) if moved else (), (f"body of {key}",), (asked,), 1)
+    return Treated(status, (asked,) if moved else (), (f"body of {key}",), (Sent(asked),), 1)
 
 
 def sound() -> Evidence:
@@ -313,7 +314,9 @@ def test_a_refund_under_an_id_that_no_command_has_is_found() -> None:
 
 
 def test_a_refund_of_another_amount_is_found() -> None:
-    wrong = replace(treated(FAILED, moved=False, status="FAIL"), requests=(Moved("pay", Money("USD", 7)),))
+    wrong = replace(
+        treated(FAILED, moved=False, status="FAIL"), requests=(Sent(Moved("pay", Money("USD", 7))),)
+    )
     only(with_alipay(sound(), **{FAILED: wrong}), OneRefund, "0.07 USD")
 
 
@@ -383,7 +386,7 @@ def test_the_simulators_answers_become_a_view() -> None:
     )
     once = Moved("p", Money("USD", 100))
     assert view == AlipayView(
-        {"a": Treated("SUCCESS", (once,), ("{}",), (once,), 2, 1), "b": Treated(refund_calls=1)},
+        {"a": Treated("SUCCESS", (once,), ("{}",), (Sent(once),), 2, 1), "b": Treated(refund_calls=1)},
         {"USD": 100},
         {"p": 1},
         {"a": 1.5},

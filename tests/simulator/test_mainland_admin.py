@@ -21,6 +21,17 @@ async def test_trades_are_registered_by_both_names(alipay: Alipay) -> None:
     assert (await client.refund("", "7.00", out_trade_no="O7")).fields["trade_no"] == "T7"
     _, books = await alipay.client.admin("GET", "ledger?payment=T7")
     assert (books["payments"]["T7"]["moved"], books["refunds"]["O7"]["refundStatus"]) == ("700", "SUCCESS")
+    assert books["trades"]["T7"] == {"tradeNo": "T7", "orderNumber": "O7"}
+
+
+async def test_the_calls_tell_which_had_no_number_of_their_own(alipay: Alipay) -> None:
+    client = alipay.mainland("v2")
+    await client.refund("", "1.00", out_trade_no="O8")
+    await client.refund("r-1", "1.00", out_trade_no="O9")
+    _, calls = await alipay.client.admin("GET", "calls")
+    about = {"currency": "CNY", "value": "100"}
+    assert calls["ids"]["O8"]["requests"] == [{"paymentId": "O8", **about, "whole": True}]
+    assert calls["ids"]["r-1"]["requests"] == [{"paymentId": "O9", **about}]
 
 
 async def test_the_calls_tell_how_close_together_they_were(alipay: Alipay) -> None:

@@ -5,12 +5,13 @@ No I/O: `witness` collects it, `proof` judges it.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import orjson
 from typing_extensions import override
 
+from worker.demo.alipay_view import AlipayView, Moved, money_in
 from worker.messages.command import CommandLimits, read_command
 from worker.messages.dead_letter import PREFIX
 from worker.messages.events import FAILED, SUCCEEDED
@@ -18,7 +19,6 @@ from worker.messages.invalid import Invalid
 from worker.messages.ledger import BadEntry
 from worker.refunds.command import Command
 from worker.refunds.entry import Entry, FinalEntry, Head, OpaqueEntry, OpenEntry, Origin, State
-from worker.refunds.money import Money
 from worker.stream.ports import Record
 from worker.stream.routing import HOP_HEADER, home, routing_value
 
@@ -36,43 +36,6 @@ class Place(NamedTuple):
     @override
     def __str__(self) -> str:
         return f"{self.topic}-{self.partition}@{self.offset}"
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """Money that went back to the buyer of `payment_id`."""
-
-    payment_id: str
-    amount: Money
-
-
-@dataclass(frozen=True, slots=True)
-class Treated:
-    """What Alipay saw and did about one provider id.
-
-    `status`: its refundStatus, "" if it knows none. `bodies`: the distinct bytes of the refund calls.
-    `requests`: the distinct payments and amounts in them.
-    """
-
-    status: str = ""
-    moved: tuple[Moved, ...] = ()
-    bodies: tuple[str, ...] = ()
-    requests: tuple[Moved, ...] = ()
-    refund_calls: int = 0
-    inquiries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class AlipayView:
-    """The other side's books. `moved`: minor units by currency. `together`: most calls at once, by payment.
-
-    `moved_at`: Unix seconds at which the money of a provider id first moved.
-    """
-
-    refunds: Mapping[str, Treated] = field(default_factory=dict)
-    moved: Mapping[str, int] = field(default_factory=dict)
-    together: Mapping[str, int] = field(default_factory=dict)
-    moved_at: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +94,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A final outcome on the results topic."""
+    """A final outcome on the results topic. `key`: what Alipay knows the refund by."""
 
     place: Place
     type: str
     event_id: str
     replayed: bool
     refund_request_id: str
-    provider_request_id: str
+    channel: str
+    key: str
     moved: Moved
     value: bytes
     timestamp_ms: int
@@ -150,11 +114,14 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Evidence, taken apart once. `letters`: how often the record at a place was dead-lettered."""
+    """Evidence, taken apart once. `letters`: how often the record at a place was dead-lettered. `event_ids`: of all
+    results.
+    """
 
     evidence: Evidence
     asked: tuple[Asked, ...]
     outcomes: Mapping[str, tuple[Told, ...]]
+    event_ids: frozenset[str]
     letters: Mapping[Place, int]
     forwarded: frozenset[tuple[int, bytes | None]]
 
@@ -163,13 +130,16 @@ def index(evidence: Evidence) -> Index:
     """Read every record as a stranger would. Raises ValueError for a result that is no event of ours."""
     outcomes: dict[str, list[Told]] = {}
     for record in evidence.results:
-        told = _told(record)
+        told = _told(record, evidence.alipay)
         if told is not None:
             outcomes.setdefault(told.refund_request_id, []).append(told)
     return Index(
         evidence=evidence,
         asked=tuple(_asked(record, evidence) for record in evidence.commands),
         outcomes={name: tuple(told) for name, told in outcomes.items()},
+        event_ids=frozenset(
+            (dict(record.headers).get("ce_id") or b"").decode() for record in evidence.results
+        ),
         letters=Counter(map(origin_of_letter, evidence.dead_letters)),
         forwarded=frozenset(
             (record.partition, record.value) for record in evidence.commands if is_forwarded(record)
@@ -210,32 +180,6 @@ def reason_of_letter(record: Record) -> str:
     return (dict(record.headers).get(f"{PREFIX}exception-fqcn") or b"").decode()
 
 
-def alipay_view(books: Mapping[str, Any], calls: Mapping[str, Any]) -> AlipayView:
-    """From what the simulator answers on /simulator/ledger and /simulator/calls."""
-    known, seen = books["refunds"], calls["ids"]
-    return AlipayView(
-        refunds={key: _treated(known.get(key, {}), seen.get(key, {})) for key in {*known, *seen}},
-        moved={currency: int(value) for currency, value in books["totals"]["moved"].items()},
-        together={payment: most["in_flight_max"] for payment, most in calls["payments"].items()},
-        moved_at={
-            key: float(refund["movements"][0]["at"])
-            for key, refund in known.items()
-            if refund.get("movements")
-        },
-    )
-
-
-def _treated(refund: Mapping[str, Any], seen: Mapping[str, Any]) -> Treated:
-    return Treated(
-        status=refund.get("refundStatus", ""),
-        moved=tuple(Moved(m["paymentId"], _money(m["refundAmount"])) for m in refund.get("movements", ())),
-        bodies=tuple(seen.get("bodies", ())),
-        requests=tuple(Moved(r["paymentId"], _money(r)) for r in seen.get("requests", ())),
-        refund_calls=seen.get("refund", 0),
-        inquiries=seen.get("inquiry", 0),
-    )
-
-
 def _asked(record: Record, evidence: Evidence) -> Asked:
     place = Place(record.topic, record.partition, record.offset)
     origin = Origin(*place, record.timestamp_ms)
@@ -247,27 +191,27 @@ def _asked(record: Record, evidence: Evidence) -> Asked:
     )
 
 
-def _told(record: Record) -> Told | None:
+def _told(record: Record, alipay: AlipayView) -> Told | None:
     headers = {name: (value or b"").decode() for name, value in record.headers}
     if headers.get("ce_type") not in FINAL_TYPES:
         return None
     place = Place(record.topic, record.partition, record.offset)
     try:
         data = orjson.loads(record.value or b"")
+        payment = alipay.payment(data.get("paymentId", ""), data.get("orderNumber", ""))
+        if not payment:
+            raise KeyError("paymentId")
         return Told(
             place=place,
             type=headers["ce_type"],
             event_id=headers["ce_id"],
             replayed=REPLAYED_HEADER in headers,
             refund_request_id=data["refundRequestId"],
-            provider_request_id=data["providerRequestId"],
-            moved=Moved(data["paymentId"], _money(data["refundAmount"])),
+            channel=data["channel"],
+            key=alipay.key(data["providerRequestId"], payment),
+            moved=Moved(payment, money_in(data["refundAmount"])),
             value=record.value or b"",
             timestamp_ms=record.timestamp_ms,
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"result {place} is no {headers['ce_type']}: {error!r}") from error
-
-
-def _money(amount: Mapping[str, str]) -> Money:
-    return Money(amount["currency"], int(amount["value"]))

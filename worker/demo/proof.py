@@ -7,28 +7,27 @@ judge; nothing here or there asks the worker.
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar, Final, assert_never
+from typing import ClassVar, Final
 
 from typing_extensions import override
 
+from worker.demo.alipay_view import Moved, Sent, asked_for
 from worker.demo.evidence import (
+    FINAL_TYPES,
     Asked,
     Evidence,
     Index,
-    Moved,
     Told,
     digest_of,
     index,
     is_forwarded,
-    reason_of_letter,
 )
-from worker.messages.invalid import Invalid, Problem
+from worker.messages.invalid import Invalid
 from worker.messages.ledger import BadEntry
 from worker.refunds.command import Command
 from worker.refunds.entry import FinalEntry, OpenEntry, State
 
-IN_PROCESS: Final = "PROCESSING"  # AMS's refundStatus of a refund that may still move money
+IN_PROCESS: Final = "PROCESSING"  # the books' status of a refund that may still move money
 
 
 class Promise(ABC):
@@ -66,8 +65,15 @@ class NothingLost(Promise):
         for (partition, key), entry in known.evidence.ledger.items():
             if isinstance(entry, BadEntry):
                 yield f"ledger partition {partition}, key {key!r}: {entry.problem}"
-            elif isinstance(entry, FinalEntry) and key not in known.outcomes:
+            elif isinstance(entry, FinalEntry) and not _published(key, entry, known):
                 yield f"{key} is final in the ledger, but results have no outcome of it"
+
+
+def _published(key: str, entry: FinalEntry, known: Index) -> bool:
+    """Whether results have what the entry remembers: an outcome, or what became known after one."""
+    if entry.event_headers.get("ce_type") in FINAL_TYPES:
+        return key in known.outcomes
+    return entry.event_headers.get("ce_id") in known.event_ids
 
 
 def _lost(asked: Asked, known: Index) -> str:
@@ -125,23 +131,27 @@ class OneRefund(Promise):
     @override
     @classmethod
     def violations(cls, known: Index) -> Iterator[str]:
-        wanted: dict[str, set[Moved]] = {}
+        wanted: dict[str, set[Sent]] = {}
         for asked in known.asked:
             if isinstance(asked.command, Command):
-                wanted.setdefault(asked.command.provider_request_id, set()).add(_wanted(asked.command))
+                key, sent = asked_for(asked.command, known.evidence.alipay)
+                wanted.setdefault(key, set()).add(sent)
         for key, treated in known.evidence.alipay.refunds.items():
             if len(treated.bodies) > 1:
                 yield f"{key} was sent to Alipay with {len(treated.bodies)} different bodies"
             if len(treated.moved) > 1:
                 yield f"money moved {len(treated.moved)} times for {key}"
-            for sent in (*treated.requests, *treated.moved):
+            for sent in treated.requests:
                 if sent not in wanted.get(key, ()):
-                    yield f"Alipay has {key} with {sent.amount} of {sent.payment_id}, which no command asked for"
+                    yield f"Alipay was sent {key} with {_asked_in(sent)}, which no command asked for"
+            for moved in treated.moved:
+                if moved not in {sent.refund for sent in wanted.get(key, ())}:
+                    yield f"Alipay has {key} with {_said((moved,))}, which no command asked for"
         yield from _sums(known)
 
 
-def _wanted(command: Command) -> Moved:
-    return Moved(command.payment_id, command.amount)
+def _asked_in(sent: Sent) -> str:
+    return f"{_said((sent.refund,))}{' as its single full refund' if sent.whole else ''}"
 
 
 def _sums(known: Index) -> Iterator[str]:
@@ -149,7 +159,7 @@ def _sums(known: Index) -> Iterator[str]:
     booked: Counter[str] = Counter()
     final = set()
     for told in known.outcomes.values():
-        final.add(told[0].provider_request_id)
+        final.add(told[0].key)
         if told[0].succeeded:
             booked[told[0].moved.amount.currency] += told[0].moved.amount.value
     for key, treated in known.evidence.alipay.refunds.items():
@@ -178,7 +188,7 @@ class NeverGuess(Promise):
 
 
 def _guessed(told: Told, known: Index) -> Iterator[str]:
-    treated = known.evidence.alipay.refunds.get(told.provider_request_id)
+    treated = known.evidence.alipay.refunds.get(told.key)
     moved = treated.moved if treated is not None else ()
     status = treated.status if treated is not None else ""
     said = f"{told.place}: {told.type} of {told.refund_request_id}"
@@ -212,85 +222,3 @@ PROMISES: Final[tuple[type[Promise], ...]] = (
     NeverGuess,
     OneAtATimePerPayment,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Counts. `commands` are order systems' records, copies of strays not among them.
-
-    `duplicates` repeat a refund, `conflicts` reuse its id for another. `lost` counts violations of NothingLost.
-    `final_s`: for each final refund, seconds from its first command's timestamp to its outcome's, ascending.
-    """
-
-    commands: int
-    duplicates: int
-    conflicts: int
-    unreadable: int
-    strays: int
-    succeeded: int
-    failed: int
-    parked: int
-    open: int
-    dead_letters: int
-    lost: int
-    second_outcomes: int
-    double_refunds: int
-    final_s: tuple[float, ...]
-
-    def quantile_s(self, share: float) -> float:
-        """The time to final that `share` (0 to 1) of the final refunds did not exceed; 0.0 if there are none."""
-        if not self.final_s:
-            return 0.0
-        return self.final_s[min(int(share * len(self.final_s)), len(self.final_s) - 1)]
-
-
-def summary(evidence: Evidence) -> Summary:
-    """The figures of one look, counted from the records themselves."""
-    known = index(evidence)
-    reasons = [reason_of_letter(record) for record in evidence.dead_letters]
-    conflicts = reasons.count(Problem.CONFLICT)
-    outcomes = [told for told in known.outcomes.values() if told]
-    succeeded = sum(told[0].succeeded for told in outcomes)
-    parked = sum(isinstance(e, OpenEntry) and e.state is State.PARKED for e in evidence.ledger.values())
-    return Summary(
-        commands=sum(not is_forwarded(record) for record in evidence.commands),
-        duplicates=_duplicates(known),
-        conflicts=conflicts,
-        unreadable=len(reasons) - conflicts,
-        strays=sum(asked.stray and not is_forwarded(asked.record) for asked in known.asked),
-        succeeded=succeeded,
-        failed=len(outcomes) - succeeded,
-        parked=parked,
-        open=evidence.open,
-        dead_letters=len(evidence.dead_letters),
-        lost=sum(1 for _ in NothingLost.violations(known)),
-        second_outcomes=sum(sum(not one.replayed for one in told) - 1 for told in outcomes),
-        double_refunds=sum(len(treated.moved) > 1 for treated in evidence.alipay.refunds.values()),
-        final_s=tuple(sorted(_times_to_final(known))),
-    )
-
-
-def _duplicates(known: Index) -> int:
-    """Commands at home that say what an earlier one with their id said."""
-    repeats: Counter[tuple[str, bytes]] = Counter()
-    for asked in known.asked:
-        match asked.command:
-            case Command() as command:
-                if not asked.stray and asked.place not in known.letters:
-                    repeats[command.refund_request_id, command.digest()] += 1
-            case Invalid():
-                pass
-            case _:
-                assert_never(asked.command)
-    return sum(count - 1 for count in repeats.values())
-
-
-def _times_to_final(known: Index) -> Iterator[float]:
-    asked_ms: dict[str, int] = {}
-    for asked in known.asked:
-        if isinstance(asked.command, Command):
-            key, at_ms = asked.command.refund_request_id, asked.record.timestamp_ms
-            asked_ms[key] = min(asked_ms.get(key, at_ms), at_ms)
-    for key, told in known.outcomes.items():
-        if key in asked_ms:
-            yield (min(one.timestamp_ms for one in told) - asked_ms[key]) / 1000

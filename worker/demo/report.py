@@ -4,10 +4,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from worker.demo.alipay_view import Treated, asked_for
 from worker.demo.evidence import Evidence, index
-from worker.demo.proof import PROMISES, Summary
+from worker.demo.mainland_claims import Waiting, mainland_claims
+from worker.demo.mainland_workload import MainlandWork
+from worker.demo.proof import PROMISES
 from worker.demo.screen import Screen
-from worker.demo.workload import Kind, Scale, Workload
+from worker.demo.summary import Summary
+from worker.demo.workload import Kind, Post, Scale
 from worker.refunds.entry import OpenEntry, State
 from worker.refunds.money import Money
 
@@ -25,25 +29,39 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """All that the verdict rests on. `exit_code`: of the second worker's drain."""
+    """All that the verdict rests on. `posts`: what was sent in both acts. `exit_code`: of the second worker's drain.
+
+    `waiting`: what was open in the mainland's act before anything was mended. `log`: all that the worker said.
+    """
 
     evidence: Evidence
     summary: Summary
-    work: Workload
+    posts: tuple[Post, ...]
     scale: Scale
     death: Death
     exit_code: int
+    mainland: MainlandWork
+    waiting: Waiting
+    log: str
 
 
 def show(screen: Screen, seen: Seen) -> bool:
     """Draw it. Whether every promise and every claim of the demo holds."""
     screen.table("What became of them", ("count", ""), _counts(seen))
     screen.table(
-        "Money, in its own books and in Alipay's",
-        ("currency", "moved at Alipay", "sum of refund.succeeded", "difference"),
+        "By account",
+        ("channel", "succeeded", "failed", "parked"),
         [
-            (currency, _shown(currency, moved), _shown(currency, booked), moved - booked)
-            for currency, moved, booked in _money(seen)
+            (name, counts.succeeded, counts.failed, counts.parked)
+            for name, counts in sorted(seen.summary.channels.items())
+        ],
+    )
+    screen.table(
+        "Money, in its own books and in Alipay's",
+        ("currency", "moved at Alipay", "sum of refund.succeeded", "moved, but parked", "difference"),
+        [
+            (one.currency, *(str(Money(one.currency, value)) for value in one.values), one.difference)
+            for one in _money(seen.evidence)
         ],
     )
     if parked := list(_parked(seen)):
@@ -79,19 +97,39 @@ def _counts(seen: Seen) -> Iterator[tuple[object, str]]:
     yield sum(inquiries for _, inquiries in calls), "inquiries at Alipay"
 
 
-def _money(seen: Seen) -> Iterator[tuple[str, int, int]]:
-    """Per currency: moved at Alipay, and the sum of refund.succeeded, in minor units."""
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Minor units of one currency. `parked`: what moved of refunds of which the worker does not say so."""
+
+    currency: str
+    moved: int
+    booked: int
+    parked: int
+
+    @property
+    def values(self) -> tuple[int, int, int]:
+        return self.moved, self.booked, self.parked
+
+    @property
+    def difference(self) -> int:
+        return self.moved - self.booked - self.parked
+
+
+def _money(evidence: Evidence) -> Iterator[Total]:
+    """Alipay's totals beside what the events say, and what nobody can say yet."""
+    alipay = evidence.alipay
     booked: Counter[str] = Counter()
-    for told in index(seen.evidence).outcomes.values():
+    for told in index(evidence).outcomes.values():
         if told[0].succeeded:
             booked[told[0].moved.amount.currency] += told[0].moved.amount.value
-    moved = seen.evidence.alipay.moved
-    for currency in sorted({*moved, *booked}):
-        yield currency, moved.get(currency, 0), booked[currency]
-
-
-def _shown(currency: str, value: int) -> str:
-    return str(Money(currency, value))
+    parked: Counter[str] = Counter()
+    for entry in evidence.ledger.values():
+        if isinstance(entry, OpenEntry) and entry.state is State.PARKED:
+            key, _ = asked_for(entry.attempt.command, alipay)
+            for moved in alipay.refunds.get(key, Treated()).moved:
+                parked[moved.amount.currency] += moved.amount.value
+    for currency in sorted({*alipay.moved, *booked}):
+        yield Total(currency, alipay.moved.get(currency, 0), booked[currency], parked[currency])
 
 
 def _parked(seen: Seen) -> Iterator[tuple[str, str, str]]:
@@ -113,21 +151,22 @@ def _unheard(seen: Seen) -> int:
     moved_at = seen.evidence.alipay.moved_at
     return sum(
         told[0].succeeded
-        and moved_at.get(told[0].provider_request_id, seen.death.at) < seen.death.at
+        and moved_at.get(told[0].key, seen.death.at) < seen.death.at
         and told[0].timestamp_ms / 1000 > seen.death.at
         for told in index(seen.evidence).outcomes.values()
     )
 
 
 def _claims(seen: Seen) -> Iterator[tuple[str, Sequence[str]]]:
-    found, work, scale = seen.summary, seen.work, seen.scale
+    found, scale = seen.summary, seen.scale
+    kinds = Counter(post.kind for post in seen.posts)
     sent = (
-        ("commands", found.commands, len(work.posts)),
-        (Kind.DUPLICATE.value, found.duplicates, work.count(Kind.DUPLICATE)),
-        (Kind.CONFLICT.value, found.conflicts, work.count(Kind.CONFLICT)),
-        (Kind.UNREADABLE.value, found.unreadable, work.count(Kind.UNREADABLE)),
+        ("commands", found.commands, len(seen.posts)),
+        (Kind.DUPLICATE.value, found.duplicates, kinds[Kind.DUPLICATE]),
+        (Kind.CONFLICT.value, found.conflicts, kinds[Kind.CONFLICT]),
+        (Kind.UNREADABLE.value, found.unreadable, kinds[Kind.UNREADABLE]),
         ("strays", found.strays, scale.strays),
-        ("refunds", found.succeeded + found.failed + found.parked, work.count(Kind.REFUND)),
+        ("refunds", found.succeeded + found.failed + found.parked, kinds[Kind.REFUND]),
     )
     yield (
         "what was sent is what was found",
@@ -145,7 +184,12 @@ def _claims(seen: Seen) -> Iterator[tuple[str, Sequence[str]]]:
         else [f"{seen.evidence.unread} commands unread, {seen.evidence.open} refunds open"],
     )
     yield (
-        "money moved at Alipay = sum of refund.succeeded",
-        [f"{currency}: {moved} ≠ {booked}" for currency, moved, booked in _money(seen) if moved != booked],
+        "money moved at Alipay = sum of refund.succeeded, but for what is parked",
+        [
+            f"{one.currency}: {one.moved} ≠ {one.booked} + {one.parked}"
+            for one in _money(seen.evidence)
+            if one.difference
+        ],
     )
     yield "the second worker drained", [f"exit code {seen.exit_code}"] if seen.exit_code else []
+    yield from mainland_claims(seen.evidence, seen.mainland, seen.waiting, seen.log)

@@ -51,6 +51,11 @@ class Screen:
             Text.assemble(("✓ ", "green"), title, ": " if stage.outcome else "", stage.outcome, f" {took}")
         )
 
+    def act(self, title: str) -> None:
+        """What comes now is another part of the story."""
+        self._console.print()
+        self._console.rule(Text(title, "bold"), align="left")
+
     def say(self, text: str, style: str = "") -> None:
         """A line of its own."""
         self._console.print(text, style=style, markup=False, soft_wrap=True)

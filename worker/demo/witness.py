@@ -14,13 +14,15 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from worker.demo.evidence import AlipayView, Evidence, alipay_view
+from worker.demo.alipay_view import AlipayView, alipay_view
+from worker.demo.evidence import Evidence
 from worker.kafka.connection import connection_options
 from worker.kafka.records import record_of
 from worker.messages.command import CommandLimits
 from worker.messages.ledger import HEAD_KEY, BadEntry, read_entry
 from worker.refunds.entry import Entry
-from worker.settings import Settings
+from worker.settings import MainlandSettings, Settings, command_limits
+from worker.settings.account import accounts_of
 from worker.stream.ports import Record
 
 WITHIN_S: Final = 60.0
@@ -52,6 +54,7 @@ class Witness:
         self._ledger: dict[tuple[int, str], Entry | BadEntry] = {}
         self._records: dict[str, list[Record]] = {}
         self._partitions = 0
+        self._limits = _limits(settings)
         self._committed = _reader(settings, "read_committed")
         self._uncommitted = _reader(settings, "read_uncommitted")
         self._admin = AIOKafkaAdminClient(**connection_options(settings.kafka))
@@ -93,7 +96,7 @@ class Witness:
             committed=committed,
             alipay=await alipay_now(self._url) if self._url else AlipayView(),
             partitions=self._partitions,
-            limits=command_limits(settings),
+            limits=self._limits,
             routing_key=settings.stream.routing_key,
         )
 
@@ -167,13 +170,10 @@ def _reader(settings: Settings, isolation: str) -> AIOKafkaConsumer:
     )
 
 
-def command_limits(settings: Settings) -> CommandLimits:
-    """What these settings accept as a command."""
-    channels = {
-        name: frozenset(channel.currencies) if channel.currencies else None
-        for name, channel in settings.channels.items()
-    }
-    return CommandLimits(settings.stream.command_size_max, channels)
+def _limits(settings: Settings) -> CommandLimits:
+    """What these settings accept as a command, also by a merchant's token. Raises SettingsWrong."""
+    mainland = {name: one for name, one in settings.channels.items() if isinstance(one, MainlandSettings)}
+    return command_limits(settings, accounts_of(mainland))
 
 
 async def alipay_now(url: str) -> AlipayView:

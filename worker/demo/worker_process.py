@@ -89,7 +89,11 @@ class WorkerProcess:
         os.kill(self.pid, signal.SIGTERM)
         return await self.ended()
 
+    def said(self) -> str:
+        """Its log, from the first start on."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
     def tail(self) -> str:
         """The end of its log."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        lines = self.said().splitlines()
         return "\n".join(lines[-TAIL_LINES:] or ["(its log is empty)"])

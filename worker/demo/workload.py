@@ -1,4 +1,4 @@
-"""The demo's commands: what order systems send on a bad day. Pure; the same for the same seed.
+"""The first act's commands: what order systems send on a bad day. Pure; the same for the same seed.
 
 A refund's id begins with the name of what Alipay will do to it (see `trouble`); "order" leaves that to chance.
 """
@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import orjson
 
+from worker.demo.accounts import GLOBAL
 from worker.messages.cloud_events import REQUESTED, STRUCTURED
 from worker.refunds.money import Money
 from worker.stream.routing import home
 
-CHANNEL: Final = "global"
 PAYMENTS: Final = 240
 CENTS_MAX: Final = 50_000
 TOO_BIG_BYTES: Final = 70_000  # above the default of stream.command_size_max
@@ -54,8 +54,24 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
+class MainlandScale:
+    """How many of each in the second act. `orders`: left to chance. `trades`: each refunded in parts. `clicks`: whole
+    orders, asked for twice. `halves`: parts of orders that are asked for as if they were the whole. `numbered`: refunds
+    in the small shapes with a request number. `merchants`: refunds of each merchant. `beside`: of the global account.
+    """
+
+    orders: int = 60
+    trades: int = 6
+    clicks: int = 9
+    halves: int = 3
+    numbered: int = 4
+    merchants: int = 6
+    beside: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
-    """How many of each. `rush`: refunds of as many payments, sent just before the worker is killed."""
+    """How many of each in the first act. `rush`: refunds of as many payments, sent just before the worker is killed."""
 
     refunds: int = 470
     rush: int = 60
@@ -64,10 +80,16 @@ class Scale:
     strays: int = 12
     in_flight_min: int = 20
     outcomes_before_kill: int = 30
+    mainland: MainlandScale = MainlandScale()
 
 
 FULL: Final = Scale()
-SHORT: Final = Scale(90, 30, 12, 4, 4, in_flight_min=10, outcomes_before_kill=5)
+SHORT: Final = Scale(
+    *(90, 30, 12, 4, 4),
+    in_flight_min=10,
+    outcomes_before_kill=5,
+    mainland=MainlandScale(9, 2, 3, 3, 2, merchants=3, beside=5),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +105,6 @@ class Workload:
     def posts(self) -> tuple[Post, ...]:
         return (*self.first, *self.rush, *self.rest)
 
-    def count(self, kind: Kind) -> int:
-        return sum(post.kind is kind for post in self.posts)
-
 
 def workload(scale: Scale, partitions: int, seed: int) -> Workload:
     """Refunds with all that goes wrong on the sender's side mixed in, each copy after what it copies."""
@@ -98,7 +117,7 @@ def workload(scale: Scale, partitions: int, seed: int) -> Workload:
     strays = set(chance.sample(range(len(refunds)), scale.strays))
     placed: list[tuple[float, Post]] = []
     for number, (data, form) in enumerate(refunds):
-        post = _written(data, form)
+        post = written(data, form)
         if number in strays:
             wrong = (home(data["refundRequestId"], partitions) + 1) % partitions
             post = Post(post.kind, post.key, post.value, post.headers, wrong)
@@ -110,7 +129,7 @@ def workload(scale: Scale, partitions: int, seed: int) -> Workload:
         placed.append((_later(number, len(refunds), chance), copy))
     for number in chance.sample(straight, scale.conflicts):
         data, form = refunds[number]
-        conflict = _written(data | {"paymentId": f"{data['paymentId']}-other"}, form, Kind.CONFLICT)
+        conflict = written(data | {"paymentId": f"{data['paymentId']}-other"}, form, Kind.CONFLICT)
         placed.append((_later(number, len(refunds), chance), conflict))
     placed += [(chance.uniform(0, len(refunds)), post) for post in unreadable()]
     ordered = [post for _, post in sorted(placed, key=lambda one: one[0])]
@@ -140,7 +159,7 @@ def _refund(name: str, chance: random.Random, full: dict[str, Money]) -> tuple[d
 
 def _rush(n: int, chance: random.Random) -> Post:
     data = _data(f"rush-{n:04d}", f"payment-of-rush-{n:04d}", Money("USD", chance.randint(100, CENTS_MAX)))
-    return _written(data, n % 3)
+    return written(data, n % 3)
 
 
 def _data(name: str, payment: str, amount: Money) -> dict[str, Any]:
@@ -148,13 +167,13 @@ def _data(name: str, payment: str, amount: Money) -> dict[str, Any]:
         "refundRequestId": name,
         "paymentId": payment,
         "refundAmount": {"currency": amount.currency, "value": str(amount.value)},
-        "channel": CHANNEL,
+        "channel": GLOBAL,
         "refundReason": "item returned",
     }
 
 
-def _written(data: Mapping[str, Any], form: int, kind: Kind = Kind.REFUND) -> Post:
-    """`form`: 0 bare JSON, 1 a CloudEvent in binary mode, 2 in structured mode."""
+def written(data: Mapping[str, Any], form: int, kind: Kind = Kind.REFUND) -> Post:
+    """A command as a record. `form`: 0 bare JSON, 1 a CloudEvent in binary mode, 2 in structured mode."""
     name = data["refundRequestId"]
     event = {"specversion": "1.0", "id": f"order-event-{name}", "source": "/orders", "type": REQUESTED}
     match form:

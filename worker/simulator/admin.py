@@ -43,7 +43,11 @@ class Admin:
         ]
 
     def ledger(self, query: Json) -> Json:
-        """The books. `?id=`, `?prefix=` choose refunds, `?payment=` payments; `?totals=1` chooses none."""
+        """The books. `?id=`, `?prefix=` choose refunds, `?payment=` payments; `?totals=1` chooses none.
+
+        A refund is under its id; on the mainland a second trade's number that another trade used first is under
+        `<trade>/<number>`. `trades`: the mainland's, with both their names, by what else here calls them.
+        """
         ledger = self._endpoint.ledger
         ledger.land(self._now())
         totals = {
@@ -62,6 +66,10 @@ class Admin:
             "refunds": {key: self._refund(key) for key in ids},
             "payments": {
                 key: self._payment(ledger.payments[key]) for key in payments if key in ledger.payments
+            },
+            "trades": {
+                trade.payment_id: {"tradeNo": trade.trade_no, "orderNumber": trade.order_number}
+                for trade in self._endpoint.provider.trades
             },
         }
 
@@ -223,7 +231,12 @@ def _seen(seen: Seen) -> Json:
         "inquiry": seen.inquiries,
         "bodies": [body.decode(errors="replace") for body in seen.bodies],
         "requests": [
-            {"paymentId": request.payment_id, **_money(request.amount)} for request in seen.requests
+            {
+                "paymentId": request.payment_id,
+                **_money(request.amount),
+                **({"whole": True} if request.whole else {}),
+            }
+            for request in seen.requests
         ],
         "calls": [
             {"operation": call.operation.value, "at": call.at, "mode": call.mode, "code": call.code}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -34,6 +35,9 @@ class Trades:
         self._by_trade_no.setdefault(trade.trade_no, trade)
         self._by_order.setdefault(trade.order_number, trade)
         return trade
+
+    def __iter__(self) -> Iterator[Trade]:
+        return iter(dict.fromkeys((*self._by_trade_no.values(), *self._by_order.values())))
 
     def of(self, payment_id: str) -> Trade:
         """The trade that the books call `payment_id`."""
