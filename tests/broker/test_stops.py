@@ -116,7 +116,7 @@ async def test_what_a_newer_release_wrote_is_known_and_not_run(here: World) -> N
     await here.ask(refund(ours))
     await here.until(lambda: ours in here.open(), "an open refund")
     assert await first.stop() == 0
-    value = orjson.dumps({"v": 2, "kind": "open", "of": "the future"})
+    value = orjson.dumps({"v": 99, "kind": "open", "of": "the future"})
     await here.producer.send_and_wait(here.settings.topics.ledger, value, newer.encode(), partition=0)
     here.simulator.behaviour.clear()
     second = await here.started()
@@ -124,20 +124,20 @@ async def test_what_a_newer_release_wrote_is_known_and_not_run(here: World) -> N
     await here.until(here.final([ours]), "the outcome of ours")
     await here.until(lambda: here.position(0) == 2, "the repeat was passed")
     await here.caught_up()
-    assert here.entries()[newer] == OpaqueEntry(newer, 2)
+    assert here.entries()[newer] == OpaqueEntry(newer, 99)
     assert not here.simulator.observed.seen(newer).calls
     assert not here.outcomes(newer)
     assert second.logged("newer release") == 1
     assert await second.stop() == 0
     await here.caught_up()
     await here.proven()
-    assert here.entries()[newer] == OpaqueEntry(newer, 2)
+    assert here.entries()[newer] == OpaqueEntry(newer, 99)
 
 
 async def test_a_ledger_whose_head_a_newer_release_wrote_stops_the_process(here: World) -> None:
     first = await here.started()
     assert await first.stop() == 0
-    value = orjson.dumps({"v": 2, "kind": "head"})
+    value = orjson.dumps({"v": 99, "kind": "head"})
     await here.producer.send_and_wait(here.settings.topics.ledger, value, HEAD_KEY, partition=0)
     second = await here.start()
     assert await second.ended() == 1

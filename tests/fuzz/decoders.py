@@ -146,7 +146,7 @@ def _entries() -> tuple[Parts, ...]:
         for path in sorted(EXAMPLES.glob("refund.ledger.v1.*.json"))
     )
     made = ((samples.KEY, write_entry(entry)) for entry in (samples.OPEN, samples.PARKED, samples.final()))
-    return (*written, *made, (samples.KEY, b'{"v":2,"kind":"open"}'))
+    return (*written, *made, (samples.KEY, b'{"v":99,"kind":"open"}'))
 
 
 # Records on their way to the dead-letter topic.

@@ -15,6 +15,7 @@ from tests.messages.strategies import FINAL_ENTRIES, HEADS, JSON, open_entries
 from worker.messages.command import is_refund_request_id
 from worker.messages.ledger import HEAD_KEY, BadEntry, ledger_key, read_entry, write_entry
 from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry, State
+from worker.refunds.reply import Declined, NextAction
 
 KEY: Final = samples.KEY
 
@@ -105,6 +106,45 @@ def test_what_older_releases_do_not_know_is_only_written_where_it_says_something
     assert read.attempt.command == plain
 
 
+# What releases knew that write version 1 alone.
+VERSION_1_ADVICE: Final = {
+    *("none", "pay_offline", "new_refund", "fix_and_new_refund", "fund_and_new_refund"),
+    *("contact_provider", "ask_a_human"),
+}
+
+
+@pytest.mark.parametrize("place", ["declined", "held", "park", "park.attempt"])
+@pytest.mark.parametrize("advice", NextAction)
+def test_advice_that_version_1_has_no_word_for_is_written_as_version_2(
+    place: str, advice: NextAction
+) -> None:
+    """A release that cannot read a word of an entry stops at it; one of a newer version it leaves alone."""
+    declined = replace(samples.OPEN.attempt, declined=Declined("CODE", next_action=advice))
+    entry = {
+        "declined": replace(samples.OPEN, attempt=declined),
+        "held": replace(samples.OPEN, held=replace(samples.FAILED, next_action=advice)),
+        "park": replace(samples.PARKED, park=replace(samples.PARK, next_action=advice)),
+        "park.attempt": replace(samples.PARKED, park=replace(samples.PARK, attempt=declined)),
+    }[place]
+    assert orjson.loads(write_entry(entry))["v"] == (1 if advice in VERSION_1_ADVICE else 2)
+    assert read_entry(KEY, write_entry(entry)) == entry
+
+
+@pytest.mark.parametrize("name", ["order_number", "whole", "royalty_parameters", "query_options"])
+def test_a_command_that_version_1_has_no_field_for_is_written_as_version_2(name: str) -> None:
+    """A release that leaves out what it does not know would ask, when it writes the entry anew, about nothing."""
+    command = replace(samples.COMMAND, **{name: getattr(samples.MAINLAND_COMMAND, name)})
+    entry = replace(samples.OPEN, attempt=replace(samples.OPEN.attempt, command=command))
+    assert orjson.loads(write_entry(entry))["v"] == 2
+
+
+@pytest.mark.parametrize(
+    "entry", [samples.OPEN, samples.PARKED, samples.final(), samples.HEAD], ids=lambda e: type(e).__name__
+)
+def test_whatever_version_1_can_say_is_written_as_version_1(entry: OpenEntry | FinalEntry | Head) -> None:
+    assert orjson.loads(write_entry(entry))["v"] == 1
+
+
 def test_no_refund_has_the_heads_key() -> None:
     assert not is_refund_request_id(HEAD_KEY.decode())
 
@@ -113,7 +153,7 @@ def test_no_refund_has_the_heads_key() -> None:
 @pytest.mark.parametrize("content", [{}, {"kind": "open"}, {"kind": "something new", "attempt": 7}], ids=repr)
 def test_an_entry_of_a_newer_release_is_known_but_opaque(key: bytes, content: dict[str, object]) -> None:
     """It must not be run again, and must not be taken for absent."""
-    assert read_entry(key, orjson.dumps({"v": 2, **content})) == OpaqueEntry(key.decode(), 2)
+    assert read_entry(key, orjson.dumps({"v": 3, **content})) == OpaqueEntry(key.decode(), 3)
 
 
 def test_fields_that_a_newer_release_added_are_ignored() -> None:

@@ -1,8 +1,8 @@
 """The ledger topic: an entry per refund and a head per partition, as JSON with the version of its schema in
 "v".
 
-Every version that was ever written keeps its decoder; release n writes only what release n-1 can read. An
-entry of a newer version is known but not understood (`OpaqueEntry`), never skipped and never guessed at.
+Every version that was ever written keeps its decoder; release n writes what release n-1 can read, unless that could not
+say it: an entry of a newer version is known but not understood (`OpaqueEntry`), never skipped and never guessed at.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,9 +18,9 @@ from worker.refunds.entry import ENTRY_VERSION, Entry, FinalEntry, Head, OpaqueE
 # No refund has this key: '#' is no character of an id.
 HEAD_KEY: Final = b"#head"
 
-_DECODERS: Final[Mapping[int, Callable[[dict[str, Any]], OpenEntry | FinalEntry | Head]]] = {
-    1: ledger_v1.read
-}
+_DECODERS: Final[Mapping[int, Callable[[dict[str, Any]], OpenEntry | FinalEntry | Head]]] = dict.fromkeys(
+    ledger_v1.VERSIONS, ledger_v1.read
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Version 1 of the ledger's schema (schemas/refund.ledger.v1.json): the three kinds of entries.
+"""Versions 1 and 2 of the ledger's schema (schemas/refund.ledger.v1.json): the three kinds of entries.
+
+Version 2 has more words and fields, and nothing else. It is written only where one of them is used, so that the release
+before reads every other entry, and holds such a one untouched instead of leaving half of it out.
 
 Times are Unix seconds; bytes are text where they are UTF-8, else base64.
 """
@@ -15,6 +18,7 @@ from worker.messages.ledger_v1_refund import (
     read_notice,
     read_outcome,
     read_park,
+    says_more_than_version_1,
     write_attempt,
     write_command,
     write_notice,
@@ -23,17 +27,17 @@ from worker.messages.ledger_v1_refund import (
 )
 from worker.refunds.entry import FinalEntry, Head, OpenEntry, Origin, Past, Pin, Reading, State
 
-VERSION: Final = 1
+VERSIONS: Final = (1, 2)
 
 
 def write(entry: OpenEntry | FinalEntry | Head) -> dict[str, Any]:
     match entry:
         case OpenEntry():
-            return {"v": VERSION, "kind": "open", **_write_open(entry)}
+            return {"v": 2 if says_more_than_version_1(entry) else 1, "kind": "open", **_write_open(entry)}
         case FinalEntry():
-            return {"v": VERSION, "kind": "final", **_write_final(entry)}
+            return {"v": 1, "kind": "final", **_write_final(entry)}
         case Head():
-            return {"v": VERSION, "kind": "head", **_write_head(entry)}
+            return {"v": 1, "kind": "head", **_write_head(entry)}
         case _:
             assert_never(entry)
 

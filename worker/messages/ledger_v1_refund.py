@@ -1,17 +1,32 @@
-"""Version 1 of the ledger's schema: what an open entry says about its refund. Amounts are strings of minor
+"""Versions 1 and 2 of the ledger's schema: what an open entry says about its refund. Amounts are strings of minor
 units.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from worker.messages import fields as f
 from worker.messages.fields import BadField, Fields
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Cause, Command
+from worker.refunds.entry import OpenEntry
 from worker.refunds.money import Money
 from worker.refunds.notice import Notice, Told
 from worker.refunds.reply import Declined, NextAction
 from worker.refunds.verdict import Outcome, Park, ParkReason, Proof
+
+# Of version 2: a release that reads version 1 would take an entry with one of them for damaged.
+_LATER_ADVICE: Final = frozenset(
+    {NextAction.REISSUE, NextAction.FIX_AND_REISSUE, NextAction.FUND_AND_REISSUE}
+)
+
+
+def says_more_than_version_1(entry: OpenEntry) -> bool:
+    """Whether version 1 lacks a word or a field for something that the entry says. A notice may get lost: it hints."""
+    attempts = [entry.attempt] if entry.park is None else [entry.attempt, entry.park.attempt]
+    advice = (entry.park, entry.held, *(attempt.declined for attempt in attempts))
+    return any(_mainland(attempt.command) for attempt in attempts) or any(
+        one is not None and one.next_action in _LATER_ADVICE for one in advice
+    )
 
 
 def write_command(command: Command) -> dict[str, Any]:
@@ -42,7 +57,7 @@ def write_command(command: Command) -> dict[str, Any]:
 
 
 def _mainland(command: Command) -> dict[str, Any]:
-    """What came after version 1, so it is only written where there is something to say, and absent means nothing."""
+    """What version 2 adds. Only written where there is something to say, and absent means nothing."""
     fields = {
         "order_number": command.order_number,
         "whole": command.whole,

@@ -9,7 +9,7 @@ from worker.refunds.attempt import Attempt
 from worker.refunds.notice import Notice
 from worker.refunds.verdict import Outcome, Park
 
-ENTRY_VERSION: Final = 1
+ENTRY_VERSION: Final = 2
 HISTORY_MAX: Final = 5
 
 
