@@ -26,7 +26,17 @@ from worker.alipay.mainland.extract import NotExtractable, extract
 from worker.alipay.mainland.v2 import MainlandV2, response_name
 from worker.alipay.mainland.v3 import MainlandV3
 from worker.alipay.signing import Verifier
-from worker.refunds.reply import REPLIES, Misconfigured, Reply, Succeeded, Throttled, Unknown, Unreadable
+from worker.refunds.reply import (
+    REPLIES,
+    Declined,
+    Misconfigured,
+    Reply,
+    Succeeded,
+    Throttled,
+    Unfunded,
+    Unknown,
+    Unreadable,
+)
 
 NODES: Final = {operation: response_name(operation) for operation in Operation}
 CODES: Final = frozenset(REFUND_CODES) | frozenset(INQUIRY_CODES)
@@ -86,15 +96,23 @@ def _read(interface: MainlandV2 | MainlandV3, operation: Operation, answer: Answ
     holds(isinstance(trusted, REPLIES), f"no answer: {trusted!r}")
     for reply in (trusted, doubted):
         within_bounds(reply)
-    # Whatever is in it: without Alipay's signature it halts, waits or asks.
-    heard = isinstance(doubted, Unknown | Throttled | Misconfigured | Unreadable)
-    holds(heard and not getattr(doubted, "signed", False), f"believed without a signature: {doubted!r}")
+    holds(not _believed(doubted, interface, operation), f"believed without a signature: {doubted!r}")
     if isinstance(trusted, Succeeded):
         name, value = PROOFS[operation]
         holds(trusted.provider.get(name) == value, f"a success without {name}: {trusted!r}")
         holds(trusted.provider.get("out_trade_no") == COMMAND.order_number, "a success of another trade")
         holds(answer.http_status == 200, "a success with an error's status")
     return _name(trusted)
+
+
+def _believed(reply: Reply, interface: MainlandV2 | MainlandV3, operation: Operation) -> bool:
+    """Whether an answer without Alipay's signature does more than halt, wait or ask."""
+    if isinstance(reply, Declined | Unfunded):
+        # v3 signs no refusal: it has to be asked about, or tried again with the doubt kept.
+        allowed = isinstance(interface, MainlandV3) and operation is Operation.REFUND
+        return not allowed or (not reply.confirm if isinstance(reply, Declined) else reply.signed)
+    heard = isinstance(reply, Unknown | Throttled | Misconfigured | Unreadable)
+    return not heard or getattr(reply, "signed", False)
 
 
 def _name(reply: Reply) -> str:
