@@ -45,11 +45,15 @@ CHANNEL: Final[Mapping[str, Any]] = {
     "ramp_rate": 50.0,
 }
 
+GLOBAL_ONLY: Final = ("client_id", "refunds")
+
 
 def toml(
     bootstrap: str, prefix: str, folder: Path, url: str, sections: Mapping[str, Mapping[str, Any]]
 ) -> str:
-    """A settings file: the sections above with `sections` over them; a channel named there is one like "global"."""
+    """A settings file: the sections above with `sections` over them; a channel named there is one like "global", or, if
+    its type says so, one of the mainland's.
+    """
     channel = {
         **CHANNEL,
         "base_url": url,
@@ -71,6 +75,8 @@ def toml(
     }
     for name, values in sections.items():
         kind = channel if name.startswith("channels.") else {}
+        if values.get("type") == "mainland":
+            kind = {key: value for key, value in channel.items() if key not in GLOBAL_ONLY}
         tables.setdefault(name, dict(kind)).update(values)
     # TOML's numbers, texts and lists look like JSON's.
     return "\n".join(
