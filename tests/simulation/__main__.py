@@ -13,7 +13,8 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.simulation.canaries import CANARIES, Caught, hunt
+from tests.simulation.canaries import CANARIES
+from tests.simulation.canary import Caught, hunt
 from tests.simulation.faults import TABLES
 from tests.simulation.world import Outcome, World, run_block
 

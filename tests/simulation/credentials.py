@@ -1,14 +1,15 @@
 """The promise about credentials, G7, under the README's name: the account's, and each merchant's own."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 from typing_extensions import override
 
-from tests.simulation.events import LEDGER, RESULTS, Answered, Called, Committed, Event, Started
+from tests.simulation.events import LEDGER, RESULTS, Answered, Called, Committed, Event, Fault, Started
 from tests.simulation.guarantee import Guarantee, Truth
+from tests.simulation.view import partition_of
 from worker.alipay.mainland.credential_codes import AGREEMENT_CODES, CREDENTIAL_CODES
 from worker.refunds.reply import Declined, Misconfigured, Succeeded, Unknown, Unreadable
 from worker.simulator.results import GATEWAY_CODES
@@ -54,7 +55,9 @@ class StopTheLine(Guarantee):
                 self._merchants.answered(event)
             case Committed():
                 self._no_failure(event)
-                self._merchants.committed(event, at)
+                self._merchants.committed(event, at, account_halted=event.process in self._halted)
+            case Fault():
+                self._merchants.struck(event, at)
             case Started(process=process):
                 self._halted.pop(process, None)
             case _:
@@ -98,7 +101,13 @@ class _Merchants:
         self._refused: dict[tuple[str, str], set[str]] = {}
         self._ever: set[tuple[str, str]] = set()
         self._halted: dict[str, tuple[str, float]] = {}  # refund → who wrote it down as halted, and when
-        self._suspects: Counter[str] = Counter()
+        self._suspect: set[str] = set()  # refunds with a decline that may be our own doing
+        self._for_account: set[str] = set()  # of these, what waits for the account
+        self._committed_at: defaultdict[tuple[str, int], float] = defaultdict(float)
+        self._struck_at: defaultdict[str, float] = defaultdict(float)
+        self._suspects: defaultdict[str, set[str]] = defaultdict(
+            set
+        )  # of these, what each process asked about
 
     def called(self, event: Called) -> None:
         process, command = event.process, event.attempt.command
@@ -113,25 +122,31 @@ class _Merchants:
             )
 
     def _waits(self, process: str, merchant: str) -> bool:
-        """Whether a halted refund of the merchant's is known to wait in this process: since its opening, which may
-        see in the ledger what it takes up anew.
+        """Whether a halted refund of the merchant's is known to wait in this process.
+
+        What waits is forgotten with an opening, so only those count that nothing can have come between.
         """
         view, nobody = self._view, ("", 0.0)
         return any(
             entry["kind"] == "open"
             and entry["state"] == "halted"
+            and key not in self._for_account
             and entry["command"]["merchant"] == merchant
             and self._halted.get(key, nobody)[0] == process
             and self._halted.get(key, nobody)[1] >= since
             for number, (owner, since) in view.owners.items()
             if owner == process
+            and not view.heads[number]["closed"]
+            and self._committed_at[process, number] > self._struck_at[process]
             for key, entry in view.ledger[number].items()
         )
 
     def answered(self, event: Answered) -> None:
         process, reply, command = event.process, event.reply, event.attempt.command
         if isinstance(reply, Declined) and reply.suspect:
-            self._suspects[process] += 1
+            self._suspect.add(command.refund_request_id)
+        if command.refund_request_id in self._suspect:
+            self._suspects[process].add(command.refund_request_id)
         if isinstance(reply, Misconfigured):
             blamed = command.merchant if _blames_merchant(event) else ""
             self._ever.add((process, blamed))
@@ -144,20 +159,28 @@ class _Merchants:
             if not isinstance(reply, Unknown | Unreadable):
                 del self._refused[process, command.merchant]
 
-    def committed(self, event: Committed, at: float) -> None:
+    def struck(self, event: Fault, at: float) -> None:
+        self._struck_at[event.process] = at
+
+    def committed(self, event: Committed, at: float, *, account_halted: bool) -> None:
+        self._committed_at[event.process, partition_of(event.transactional_id)] = at
         for record in event.records:
             if record.topic != LEDGER or record.value is None:
                 continue
             key, entry = (record.key or b"").decode(), orjson.loads(record.value)
             if entry["kind"] != "open" or entry["state"] != "halted":
                 self._halted.pop(key, None)
-            elif self._halted.setdefault(key, (event.process, at)) == (event.process, at):
+                self._for_account.discard(key)
+                continue
+            if key not in self._halted and account_halted:
+                self._for_account.add(key)
+            if self._halted.setdefault(key, (event.process, at)) == (event.process, at):
                 self._for_a_reason(event.process, key, entry)
 
     def _for_a_reason(self, process: str, key: str, entry: Mapping[str, Any]) -> None:
         merchant = entry["command"]["merchant"]
         # A run of declines that may be our own doing halts the account, too.
-        if self._suspects[process] >= self._suspects_min:
+        if len(self._suspects[process]) >= self._suspects_min:
             return
         if not {(process, ""), (process, merchant)} & self._ever:
             self._breaks(

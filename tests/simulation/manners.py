@@ -29,7 +29,6 @@ _DONE_OR_NOT: Final[Shares] = (
     (modes.in_process_then_fail(2), 0.03),
 )
 _UNTRUE: Final[Shares] = (
-    (modes.unsigned_f(), 0.03),
     (modes.unsigned_s(), 0.02),
     (modes.wrong_signature(), 0.03),
     (modes.wrong_echo(), 0.01),
@@ -42,6 +41,7 @@ _AMS: Final[Shares] = (
     (modes.declined_then_success(), 0.02),
     (modes.decline("RISK_REJECT"), 0.04),
     (modes.decline("REFUND_AMOUNT_EXCEED"), 0.02),
+    (modes.unsigned_f(), 0.03),
     *_UNTRUE,
 )
 _AMS_ASYNCHRONOUS: Final[Shares] = (
@@ -62,6 +62,7 @@ _MAINLAND: Final[Shares] = (
     (modes.gbk(), 0.03),
     (modes.gbk(unknown_unsigned=True), 0.02),
     (modes.duplicated(), 0.02),
+    (modes.unsigned_f("ACQ.TRADE_HAS_FINISHED"), 0.03),
     *_UNTRUE,
 )
 _V3: Final[Shares] = (*_MAINLAND, (modes.not_processed_yet(), 0.04))

@@ -10,7 +10,7 @@ from tests.simulation.events import RESULTS, Answered, Called, Committed, Event
 from tests.simulation.guarantee import Guarantee, Truth
 from tests.simulation.view import Order, partition_of
 from worker.refunds.attempt import Stage
-from worker.refunds.reply import Declined, Misconfigured, NotFound, Succeeded, Unknown, leaves_doubt
+from worker.refunds.reply import Declined, Misconfigured, NotFound, Succeeded, Unfunded, Unknown, leaves_doubt
 from worker.simulator.ledger import RefundStatus
 
 NEVER_PROOF: Final = frozenset(
@@ -213,7 +213,8 @@ class NeverGuess(Guarantee):
                     f"{key} has failed after {absent} times not found, {self.terms.absences_needed} are needed"
                 )
         if not told[-1].succeeded and told[-1].data["proof"] == "submit":
-            doubts = [reply for reply in replies[:-1] if not isinstance(reply, Declined | Misconfigured)]
+            harmless = Declined | Misconfigured | Unfunded
+            doubts = [reply for reply in replies[:-1] if not isinstance(reply, harmless)]
             if any(not isinstance(one, Unknown) or one.sent for one in doubts):
                 self.breaks(
                     f"{key} has failed by a refund call's decline, though an earlier call was ambiguous"

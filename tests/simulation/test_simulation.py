@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from tests.simulation.__main__ import totals
-from tests.simulation.canaries import CANARIES, ROOT, Canary, Edit, hunt, mutated
+from tests.simulation.canaries import CANARIES
+from tests.simulation.canary import ROOT, Canary, Edit, hunt, mutated
 from tests.simulation.faults import TABLES
 from tests.simulation.guarantees import GUARANTEES
 from tests.simulation.world import Outcome, run_block
