@@ -60,7 +60,8 @@ def test_every_file_and_module_that_is_named_exists(document: Path) -> None:
         assert (ROOT / path).exists(), f"{path}: no such file"
     for module in MODULE.findall(text):
         place = ROOT / module.replace(".", "/")
-        assert place.with_suffix(".py").exists(), f"{module}: no such module"
+        found = place.with_suffix(".py").exists() or (place / "__main__.py").exists()
+        assert found, f"{module}: no such module"
 
 
 def test_the_readme_shows_a_command_and_an_outcome() -> None:
