@@ -58,7 +58,11 @@ class NoSdk(Exception):
 
 
 class SdkError(Exception):
-    """What an SDK raised: its class's name, and the text."""
+    """What an SDK raised: its class's name, and the text. `code`: Alipay's, if the SDK passes one on."""
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.code: Final = code
 
 
 @dataclass
@@ -80,7 +84,7 @@ class Process:
         assert line, "the driver has ended; what it said is above"
         said = json.loads(line)
         if "error" in said:
-            raise SdkError(f"{said['error']}: {said['text']}")
+            raise SdkError(f"{said['error']}: {said['text']}", said.get("code") or "")
         return said["value"]
 
 
@@ -95,7 +99,10 @@ class Sdks:
 
     def __exit__(self, *_: object) -> None:
         for process in self._started.values():
-            process.child.communicate(timeout=20)
+            try:
+                process.child.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.child.kill()
 
     def get(self, sdk: Sdk, timezone: str = BEIJING) -> Process:
         """The SDK's process, in a time zone. Raises NoSdk."""

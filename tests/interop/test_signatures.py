@@ -1,4 +1,4 @@
-"""One signature on both sides: each vector through each SDK, the worker's requests through theirs, theirs through ours."""
+"""One signature: each vector through each SDK, the worker's requests through theirs, theirs through the worker."""
 
 import base64
 from contextlib import suppress

@@ -11,7 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
-import alipay.aop.api.DefaultAlipayClient as client_module  # type: ignore[import-not-found] # another environment's
+from alipay.aop.api import (  # type: ignore[import-not-found] # another environment's
+    DefaultAlipayClient as client_module,  # noqa: N813 - the module, not its class
+)
 from alipay.aop.api.AlipayClientConfig import AlipayClientConfig  # type: ignore[import-not-found] # as above
 from alipay.aop.api.domain.AlipayTradeFastpayRefundQueryModel import (  # type: ignore[import-not-found] # as above
     AlipayTradeFastpayRefundQueryModel,
@@ -42,11 +44,13 @@ def call(
     content: dict[str, Any],
     token: str = "",
     extra: dict[str, str] | None = None,
+    *,
+    whole: bool = False,
 ) -> str:
     """The answer's node, as the SDK gives it out."""
 
     def connection(_: str, query: str, timeout: int) -> tuple[str, Loopback]:
-        return f"{url}?{query}", Loopback(url, timeout)
+        return f"{url}?{query}", Loopback(url, timeout, whole=whole)
 
     WebUtils.get_http_connection = connection
     client_module.datetime = REAL_CLOCK

@@ -33,10 +33,12 @@ def call(
     operation: str,
     content: dict[str, Any],
     token: str = "",
+    *,
+    whole: bool = False,
 ) -> str:
     """The answer's body, as the SDK gives it out."""
     default_http_rpc.http_client = SimpleNamespace(
-        HTTPSConnection=lambda timeout, **_: Loopback(url, timeout)
+        HTTPSConnection=lambda timeout, **_: Loopback(url, timeout, whole=whole)
     )
     request = AlipayRefundRequest() if operation == "refund" else AlipayInquiryRefundRequest()
     request.refund_request_id = content["refundRequestId"]

@@ -53,11 +53,16 @@ def call(
         keys["alipay_public_key_string"] = armoured("PUBLIC KEY", public_key)
         client = kind(account, **keys, **more)
     client._gateway = url
-    if extra:
-        return json.dumps(client.server_api(METHODS[operation], content, **extra))
-    if operation == "refund":
-        return json.dumps(client.api_alipay_trade_refund(**content))
-    return json.dumps(client.api_alipay_trade_fastpay_refund_query(**content))
+    try:
+        if extra:
+            return json.dumps(client.server_api(METHODS[operation], content, **extra))
+        if operation == "refund":
+            return json.dumps(client.api_alipay_trade_refund(**content))
+        return json.dumps(client.api_alipay_trade_fastpay_refund_query(**content))
+    except sdk.AliPayException as error:
+        # Its text says the code; nothing else gives it out.
+        error.code = str(error).partition("code:")[2].partition(",")[0]
+        raise
 
 
 def sign(
