@@ -14,7 +14,7 @@ from worker.demo.alipay_view import AlipayView
 from worker.demo.broker import ADDRESS_VARIABLE, Broker
 from worker.demo.evidence import Evidence
 from worker.demo.mainland_claims import Waiting
-from worker.demo.mainland_workload import MainlandWork, mainland_workload
+from worker.demo.mainland_workload import FATES, MainlandWork, mainland_workload
 from worker.demo.proof import PROMISES
 from worker.demo.report import Death, Seen, show
 from worker.demo.screen import Screen
@@ -30,6 +30,7 @@ KEYS = {
     "succeeded",
     "failed",
     "parked",
+    "returned",
     "dead_letters",
     "lost",
     "second_outcomes",
@@ -43,7 +44,9 @@ NONE_SENT = replace(SHORT, strays=0, in_flight_min=1)
 
 def seen(evidence: Evidence = NOTHING, in_flight: int = 1, exit_code: int = 0) -> Seen:
     death = Death(in_flight, 0.0, killed=True)
-    return Seen(evidence, summary(evidence), (), NONE_SENT, death, exit_code, MainlandWork(), Waiting(), "")
+    return Seen(
+        evidence, summary(evidence), (), NONE_SENT, death, exit_code, MainlandWork(), Waiting(), (), ""
+    )
 
 
 def shown(one: Seen) -> tuple[bool, str]:
@@ -73,6 +76,7 @@ def test_the_story_ends_with_its_proof_and_one_line_of_json(
     assert all(counts["succeeded"] for counts in told["channels"].values())
     for name in ("succeeded", "failed", "parked"):
         assert told[name] == sum(counts[name] for counts in told["channels"].values())
+    assert told["returned"] == FATES["returned"]
     assert "demo  default" in err
     assert "Act 1" in err
     assert "Act 2" in err

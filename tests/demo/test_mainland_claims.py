@@ -10,14 +10,20 @@ from worker.demo.accounts import TOKENS
 from worker.demo.evidence import Evidence
 from worker.demo.mainland_claims import SPACING_S, Waiting, mainland_claims
 from worker.demo.mainland_workload import MainlandWork
+from worker.simulator.notices import Kind
+from worker.simulator.notifier import Sending
 
 NOTHING, NONE = MainlandWork(), Waiting()
 
 
 def wrong(
-    evidence: Evidence, work: MainlandWork = NOTHING, waiting: Waiting = NONE, log: str = ""
+    evidence: Evidence,
+    work: MainlandWork = NOTHING,
+    waiting: Waiting = NONE,
+    sendings: Sequence[Sending] = (),
+    log: str = "",
 ) -> Sequence[str]:
-    return [said for _, broken in mainland_claims(evidence, work, waiting, log) for said in broken]
+    return [said for _, broken in mainland_claims(evidence, work, waiting, sendings, log) for said in broken]
 
 
 def of(**fates: str) -> MainlandWork:
@@ -52,7 +58,47 @@ def test_an_order_that_was_clicked_once_or_refunded_in_another_way_is_found() ->
     assert "calls without a number" in wrong(clicked, of(whole=NUMBERED))[0]
 
 
-def test_calls_about_one_trade_that_are_too_close_are_found() -> None:
+def with_event(kind: str, name: str = NUMBERED) -> Evidence:
+    told = (("ce_type", kind.encode()), ("ce_subject", name.encode()))
+    evidence = sound()
+    extra = replace(evidence.results[0], offset=9, value=b"{}", headers=told)
+    return replace(evidence, results=(*evidence.results, extra))
+
+
+def test_a_notice_that_changed_nothing_or_settled_by_itself_is_found() -> None:
+    """A refund settled later was parked before, and an inquiry settled it: a notice never does."""
+    assert "no refund.parked.v1" in wrong(sound(), of(late=NUMBERED))[0]
+    by_call = wrong(with_event("refund.parked.v1"), of(late=NUMBERED))
+    assert by_call == [f"{NUMBERED}: settled by submit; expected inquiry"]
+
+
+def test_a_return_that_nobody_was_told_of_is_found() -> None:
+    assert "no refund.returned.v1" in wrong(sound(), of(returned=NUMBERED))[0]
+    assert wrong(with_event("refund.returned.v1"), of(returned=NUMBERED)) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "acknowledged", "found"),
+    [
+        ("normal", (False, True), ""),
+        ("normal", (False, False), "not acknowledged"),
+        ("wrong_signature", (False,), ""),
+        ("wrong_signature", (True,), "was acknowledged"),
+    ],
+)
+def test_a_notification_that_was_taken_or_refused_wrongly_is_found(
+    mode: str, acknowledged: Sequence[bool], found: str
+) -> None:
+    sendings = [
+        Sending(Kind.TRADE_STATUS_SYNC, "n-1", NUMBERED, "", mode, number, 0.0, 200, b"", said)
+        for number, said in enumerate(acknowledged)
+    ]
+    said = wrong(sound(), sendings=sendings)
+    assert found in " ".join(said)
+    assert bool(said) is bool(found)
+
+
+def test_refund_calls_of_one_trade_that_are_too_close_are_found() -> None:
     def spaced(gap_s: float, payment: str = TRADE) -> Evidence:
         return replace(sound(), alipay=replace(sound().alipay, gap_min_s={payment: gap_s}))
 

@@ -30,7 +30,7 @@ def made() -> Accounts:
 @pytest.fixture
 def settings(made: Accounts, tmp_path: Path) -> Settings:
     made.write(tmp_path)
-    _, loaded = write_settings(tmp_path, "127.0.0.1:9092", "x.", "http://127.0.0.1:1")
+    _, loaded = write_settings(tmp_path, "127.0.0.1:9092", "x.", "http://127.0.0.1:1", 8081)
     return loaded
 
 
@@ -57,7 +57,10 @@ def test_each_account_is_called_through_an_interface_of_its_own(settings: Settin
 def test_alipay_knows_the_certificates_that_the_worker_names(settings: Settings, made: Accounts) -> None:
     certified = accounts(settings)[CERTIFIED].interface
     assert isinstance(certified, MainlandV2)
-    known, named = made.known().apps[APPS[CERTIFIED]].certificates, certified.certificates
+    known, named = (
+        made.known("http://127.0.0.1:8081").apps[APPS[CERTIFIED]].certificates,
+        certified.certificates,
+    )
     assert known is not None
     assert named is not None
     assert (named.app_cert_sn, named.alipay_root_cert_sn) == (known.app_sn, known.root_sn)

@@ -10,6 +10,7 @@ from worker.alipay.keys import new_key_pair
 from worker.demo.certificates import CertificateFiles, certificate_files
 from worker.simulator import SimulatorSettings
 from worker.simulator.accounts import AppSettings
+from worker.simulator.notifier import NotifierSettings
 
 GLOBAL: Final = "global"
 CLIENT_ID: Final = "DEMO_5X00000000000001"
@@ -33,6 +34,7 @@ TOKENS: Final[Mapping[str, str]] = {
     EMPTY_SHOP: "202611BBdemo0000000000000000000000000003",
 }
 """The merchants of channel `V2`, and the app_auth_token that each gave."""
+RESEND_AFTER_S: Final = (0.5, 1.0, 2.0)  # what is not acknowledged by then, Alipay keeps to itself
 WRONG_TOKEN: Final = "202611BBdemo0000000000000000000000000000"  # noqa: S105 - nobody's
 UNKNOWN_TOKEN: Final = "202611BBdemo0000000000000000000000000009"  # noqa: S105 - in no setting
 
@@ -61,17 +63,22 @@ class Accounts:
         for secret in ("private.pem", *(token_file(folder, merchant).name for merchant in TOKENS)):
             (folder / secret).chmod(0o600)
 
-    def known(self, **more: Any) -> SimulatorSettings:
-        """What Alipay knows. `more`: other settings of the simulator."""
-        public = self.merchant[1]
+    def known(self, notify_url: str, **more: Any) -> SimulatorSettings:
+        """What Alipay knows. `notify_url`: the worker's endpoint. `more`: other settings of the simulator."""
+
+        def app(channel: str, **fields: Any) -> AppSettings:
+            url = f"{notify_url}/notify/{channel}"
+            return AppSettings(self.merchant[1], notify_url=url, gateway_url=url, **fields)
+
         return SimulatorSettings(
-            clients={CLIENT_ID: public},
+            clients={CLIENT_ID: self.merchant[1]},
             apps={
-                APPS[V2]: AppSettings(public, tokens=tuple(TOKENS.values())),
-                APPS[V3]: AppSettings(public),
-                APPS[CERTIFIED]: AppSettings(public, self.certificates.known),
+                APPS[V2]: app(V2, tokens=tuple(TOKENS.values())),
+                APPS[V3]: app(V3),
+                APPS[CERTIFIED]: app(CERTIFIED, certificates=self.certificates.known),
             },
             alipay_private_key=self.alipay[0],
+            notifier=NotifierSettings(RESEND_AFTER_S),
             **more,
         )
 

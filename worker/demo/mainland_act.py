@@ -4,16 +4,18 @@ One merchant's token is wrong and another's balance is empty. Both wait, and onl
 worker runs.
 """
 
+import time
 from collections import Counter
 from collections.abc import Collection
 
 from worker.demo import accounts
 from worker.demo.evidence import Evidence
-from worker.demo.mainland_claims import REPEATS_MIN, Waiting
+from worker.demo.mainland_claims import REPEATS_MIN, Waiting, said
 from worker.demo.mainland_trouble import rules, share_of_trouble
 from worker.demo.scene import LOOK_AGAIN_S, Scene, left
 from worker.demo.trouble import QUIET
 from worker.demo.trouble import rules as global_rules
+from worker.messages.events import RETURNED, SUCCEEDED
 from worker.refunds.entry import OpenEntry, State
 
 TITLE = "Act 2: the mainland, three accounts and three merchants at once"
@@ -31,6 +33,7 @@ async def play(scene: Scene) -> Waiting:
     _introduce(scene)
     waiting = await _orders_come(scene)
     await _mended(scene)
+    await _told_later(scene)
     return waiting
 
 
@@ -104,3 +107,28 @@ async def _mended(scene: Scene) -> None:
 
         await scene.until("every refund to be final or parked", done, LOOK_AGAIN_S)
         stage.outcome = "the worker took the new token over while it ran; every refund is final or parked"
+
+
+async def _told_later(scene: Scene) -> None:
+    """Something happens at Alipay, and it says so by itself: to the worker's endpoint, signed."""
+    late, returned = scene.mainland.of("late"), scene.mainland.of("returned")
+    title = "Alipay notifies the worker: parked refunds went through after all, a bank sent others back"
+    wanted = {*((SUCCEEDED, name) for name in late), *((RETURNED, name) for name in returned)}
+    with scene.screen.stage(title, scene.at_alipay) as stage:
+        now, ledger = time.time(), scene.alipay.ledger
+        for name in late:
+            ledger.refunds[name].inquiries_left = 0
+            ledger.inquire(name, now)
+        for name in returned:
+            scene.alipay.notifier.post(scene.alipay.endpoint.notices.of_deposit_back(name, now))
+
+        async def told() -> str:
+            evidence = await scene.look()
+            missing = wanted - {said(record) for record in evidence.results}
+            if missing or not evidence.at_rest:
+                return f"{len(missing)} events missing; {left(evidence)}"
+            pending = scene.alipay.notifier.pending
+            return f"{pending} notifications are still being sent" if pending else ""
+
+        await scene.until("what Alipay told to be in results", told, LOOK_AGAIN_S)
+        stage.outcome = f"{len(late)} parked refunds are settled, {len(returned)} are announced as returned"

@@ -5,10 +5,16 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from worker.demo import accounts
 from worker.demo.evidence import Evidence, Index, index
 from worker.demo.mainland_workload import MainlandWork
 from worker.demo.setting import TIMES
+from worker.messages.events import PARKED, RETURNED, SUCCEEDED
+from worker.refunds.verdict import Proof
+from worker.simulator.notifier import Sending
+from worker.stream.ports import Record
 
 SPACING_S: Final = TIMES["mainland"]["payment_spacing_s"]
 REPEATS_MIN: Final = 2  # calls about a refund that waits for the seller's balance, before this is refilled
@@ -26,7 +32,9 @@ class Waiting:
     others: int = 0
 
 
-def mainland_claims(evidence: Evidence, work: MainlandWork, waiting: Waiting, log: str) -> Iterator[Claim]:
+def mainland_claims(
+    evidence: Evidence, work: MainlandWork, waiting: Waiting, sendings: Sequence[Sending], log: str
+) -> Iterator[Claim]:
     """Each with what is wrong with it."""
     known = index(evidence)
     halted, unfunded, whole, half = (work.of(fate) for fate in ("halted", "unfunded", "whole", "half"))
@@ -46,7 +54,21 @@ def mainland_claims(evidence: Evidence, work: MainlandWork, waiting: Waiting, lo
         f"{len(half)} parts of orders without a request number were refused",
         list(_not_ended(known, half, succeeded=False)),
     )
-    yield f"calls about one trade are at least {SPACING_S:g} s apart", list(_too_close(evidence))
+    late, returned = work.of("late"), work.of("returned")
+    yield (
+        f"{len(late)} parked refunds were settled by an inquiry, once Alipay had notified of their success",
+        [*_not_settled_later(evidence, late), *_not_ended(known, late, succeeded=True)],
+    )
+    yield (
+        f"{len(returned)} refunds that a bank sent back were announced, and their outcome stayed",
+        [*_not_told(evidence, returned, RETURNED), *_not_ended(known, returned, succeeded=True)],
+    )
+    notified = {sending.notify_id for sending in sendings if sending.acknowledged}
+    yield (
+        f"{len(notified)} notifications were acknowledged, none with a wrong signature",
+        list(_misjudged(sendings, notified)),
+    )
+    yield f"refund calls of one trade are at least {SPACING_S:g} s apart", list(_too_close(evidence))
     yield (
         "no merchant's token is in a topic that the worker writes, or in its log",
         list(_leaks(evidence, log)),
@@ -87,6 +109,38 @@ def _clicked(known: Index, names: Collection[str]) -> Iterator[str]:
             len(treated.moved) == 1 and all(sent.whole for sent in treated.requests)
         ):
             yield f"{name}: money moved {len(treated.moved)} times; expected once, and calls without a number"
+
+
+def _not_settled_later(evidence: Evidence, names: Collection[str]) -> Iterator[str]:
+    yield from _not_told(evidence, names, PARKED)
+    for record in evidence.results:
+        kind, name = said(record)
+        if name in names and kind == SUCCEEDED:
+            proof = orjson.loads(record.value or b"{}").get("proof")
+            if proof != Proof.INQUIRY:
+                yield f"{name}: settled by {proof}; expected {Proof.INQUIRY}"
+
+
+def _not_told(evidence: Evidence, names: Collection[str], kind: str) -> Iterator[str]:
+    events = {said(record) for record in evidence.results}
+    for name in names:
+        if (kind, name) not in events:
+            yield f"{name}: no {kind}"
+
+
+def _misjudged(sendings: Sequence[Sending], acknowledged: Collection[str]) -> Iterator[str]:
+    for sending in sendings:
+        spoilt = sending.mode == "wrong_signature"
+        if spoilt is (sending.notify_id in acknowledged):
+            was = "acknowledged" if spoilt else "not acknowledged"
+            yield f"{sending.key}: notification {sending.notify_id} ({sending.mode}) was {was}"
+
+
+def said(record: Record) -> tuple[str, str]:
+    """The type of an event, and which refund it is about."""
+    headers = dict(record.headers)
+    kind, subject = (headers.get(name) or b"" for name in ("ce_type", "ce_subject"))
+    return kind.decode(), subject.decode()
 
 
 def _too_close(evidence: Evidence) -> Iterator[str]:

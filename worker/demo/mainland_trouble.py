@@ -6,6 +6,7 @@ from typing import Final
 
 from worker.demo.mainland_workload import MERCHANTS, PREFIX, prefix_of
 from worker.simulator.behaviour import Operation, Rule
+from worker.simulator.ledger import SUCCEED, Process
 from worker.simulator.modes import (
     Mode,
     balance_empty,
@@ -21,6 +22,7 @@ from worker.simulator.modes import (
     in_process_then_success,
     late,
     latency,
+    normal,
     not_processed_yet,
     silent_after,
     throttle,
@@ -31,9 +33,11 @@ from worker.simulator.modes import (
     wrong_echo,
     wrong_signature,
 )
+from worker.simulator.results import declined
 
 ANSWER_MS: Final = (5, 60)
 LATE_MS: Final = 1_500
+NEVER: Final = 1_000  # queries: more than anybody will make
 
 # Of the refund calls: the share, the mode, and what it looks like. None is a refusal: each of these refunds succeeds.
 REFUND_TROUBLE: Final[tuple[tuple[float, Mode, str], ...]] = (
@@ -68,6 +72,17 @@ INQUIRY_TROUBLE: Final[tuple[tuple[float, Mode, str], ...]] = (
     (0.06, gbk(), "query: the true answer in GBK"),
 )
 
+NOTIFICATION_TROUBLE: Final[tuple[tuple[float, Mode, str], ...]] = (
+    (0.10, cut_before(), "notification never sent"),
+    (0.05, wrong_signature(), "notification wrongly signed"),
+    (0.10, duplicated(), "notification sent twice"),
+    (0.10, gbk(), "notification in GBK"),
+)
+WAITS_FOR_NOTICE: Final = ("late", "returned")
+
+# Its query finds nothing, until something happens at Alipay.
+LATE: Final = Mode("declined_then_success", fate=Process(NEVER, SUCCEED, declined("NEW_IN_2027")))
+
 # What happens to every call about numbers of this kind.
 BY_FATE: Final[tuple[tuple[str, Operation, Mode, str], ...]] = (
     (
@@ -86,6 +101,13 @@ BY_FATE: Final[tuple[tuple[str, Operation, Mode, str], ...]] = (
     ("unlisted", Operation.REFUND, decline("NEW_IN_2027"), "a code nobody knows → asked about, then parked"),
     ("echo", Operation.REFUND, wrong_signature(), "the answer is wrongly signed, and …"),
     ("echo", Operation.INQUIRY, wrong_echo(), "… queries speak of another amount → parked"),
+    ("late", Operation.REFUND, LATE, "a code nobody knows → parked; and later the money moves all the same"),
+    (
+        "returned",
+        Operation.REFUND,
+        latency(*ANSWER_MS),
+        "succeeds, and the buyer's bank sends the money back",
+    ),
     ("gbk", Operation.REFUND, gbk(), "answers in GBK"),
 )
 UNFUNDED: Final = balance_empty()
@@ -105,6 +127,10 @@ def rules(*, funded: bool) -> Iterator[Rule]:
     for share, mode, _ in INQUIRY_TROUBLE:
         yield Rule(mode, Operation.INQUIRY, share, prefix=PREFIX)
     yield Rule(latency(*ANSWER_MS), Operation.INQUIRY, prefix=PREFIX)
+    for fate in WAITS_FOR_NOTICE:
+        yield Rule(normal(), Operation.NOTIFICATION, prefix=prefix_of(fate))
+    for share, mode, _ in NOTIFICATION_TROUBLE:
+        yield Rule(mode, Operation.NOTIFICATION, share, prefix=PREFIX)
 
 
 def share_of_trouble() -> float:

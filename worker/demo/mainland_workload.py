@@ -28,6 +28,8 @@ FATES: Final[Mapping[str, int]] = {
     "unlisted": 2,
     "echo": 2,
     "gbk": 6,
+    "late": 3,
+    "returned": 3,
 }
 MERCHANTS: Final[Mapping[str, str]] = {
     "shop": accounts.SHOP,

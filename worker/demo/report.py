@@ -14,6 +14,7 @@ from worker.demo.summary import Summary
 from worker.demo.workload import Kind, Post, Scale
 from worker.refunds.entry import OpenEntry, State
 from worker.refunds.money import Money
+from worker.simulator.notifier import Sending
 
 TYPE_HEADER = "ce_type"
 
@@ -31,7 +32,8 @@ class Death:
 class Seen:
     """All that the verdict rests on. `posts`: what was sent in both acts. `exit_code`: of the second worker's drain.
 
-    `waiting`: what was open in the mainland's act before anything was mended. `log`: all that the worker said.
+    `waiting`: what was open in the mainland's act before anything was mended. `sendings`: of
+    Alipay's notifications. `log`: all that the worker said.
     """
 
     evidence: Evidence
@@ -42,6 +44,7 @@ class Seen:
     exit_code: int
     mainland: MainlandWork
     waiting: Waiting
+    sendings: tuple[Sending, ...]
     log: str
 
 
@@ -58,7 +61,7 @@ def show(screen: Screen, seen: Seen) -> bool:
     )
     screen.table(
         "Money, in its own books and in Alipay's",
-        ("currency", "moved at Alipay", "sum of refund.succeeded", "moved, but parked", "difference"),
+        ("currency", "moved at Alipay", "succeeded", "parked", "difference"),
         [
             (one.currency, *(str(Money(one.currency, value)) for value in one.values), one.difference)
             for one in _money(seen.evidence)
@@ -192,4 +195,4 @@ def _claims(seen: Seen) -> Iterator[tuple[str, Sequence[str]]]:
         ],
     )
     yield "the second worker drained", [f"exit code {seen.exit_code}"] if seen.exit_code else []
-    yield from mainland_claims(seen.evidence, seen.mainland, seen.waiting, seen.log)
+    yield from mainland_claims(seen.evidence, seen.mainland, seen.waiting, seen.sendings, seen.log)

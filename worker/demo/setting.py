@@ -82,8 +82,13 @@ def changed() -> Iterator[Changed]:
             yield Changed(f"{section}.{name}", value, defaults[section][name])
 
 
-def write_settings(folder: Path, bootstrap_servers: str, prefix: str, url: str) -> tuple[Path, Settings]:
-    """`worker.toml` in `folder`, where its keys are already, and what it says. `prefix`: of topics and the group."""
+def write_settings(
+    folder: Path, bootstrap_servers: str, prefix: str, url: str, notify_port: int
+) -> tuple[Path, Settings]:
+    """`worker.toml` in `folder`, where its keys are already, and what it says.
+
+    `prefix`: of topics and the group. `notify_port`: where the worker takes notifications.
+    """
     names = {"commands": "commands", "results": "results", "ledger": "ledger", "dead_letters": "commands.dlt"}
     names |= {"signals": "signals", "control": "control"}
     tables: dict[str, dict[str, Any]] = {
@@ -101,6 +106,7 @@ def write_settings(folder: Path, bootstrap_servers: str, prefix: str, url: str) 
         },
         "stream": dict(TIMES["stream"]),
         "shapes": {"channel": accounts.V2},
+        "notifications": {"enabled": True, "port": notify_port},
         "http": {"host": "127.0.0.1", "port": 0},
         "log": {"format": "console"},
     }

@@ -23,7 +23,7 @@ from rich.console import Console
 from worker.demo import global_act, mainland_act
 from worker.demo.accounts import new_accounts
 from worker.demo.broker import Broker, NoBroker, broker
-from worker.demo.local import BrokerFailed
+from worker.demo.local import HOST, BrokerFailed, free_port
 from worker.demo.mainland_workload import mainland_workload
 from worker.demo.report import Seen, show
 from worker.demo.scene import Scene, StoryFailed
@@ -76,6 +76,7 @@ def result(ending: Ending | None, description: str) -> dict[str, object]:
         "succeeded",
         "failed",
         "parked",
+        "returned",
         "dead_letters",
         "lost",
         "second_outcomes",
@@ -116,6 +117,7 @@ async def tell(kafka: Broker, screen: Screen, scale: Scale = FULL) -> Ending:
             exit_code,
             scene.mainland,
             waiting,
+            tuple(scene.alipay.notifier.sendings),
             scene.worker.said(),
         )
         return Ending(show(screen, seen), seen.summary)
@@ -126,7 +128,9 @@ async def _scene(kafka: Broker, screen: Screen, scale: Scale) -> AsyncIterator[S
     accounts = new_accounts()
     work, mainland = workload(scale, PARTITIONS, SEED), mainland_workload(scale.mainland, SEED)
     books = LedgerSettings(auto_payment_value=PAYMENT_VALUE, check_state_first=True)
-    simulated = accounts.known(seed=SEED, rules=tuple(rules(BUSY)), ledger=books)
+    notify_port = free_port()
+    notify_url = f"http://{HOST}:{notify_port}"
+    simulated = accounts.known(notify_url, seed=SEED, rules=tuple(rules(BUSY)), ledger=books)
     prefix = f"demo-{uuid.uuid4().hex[:6]}."
     with tempfile.TemporaryDirectory(prefix="worker-demo-") as name:
         folder = Path(name)
@@ -134,7 +138,7 @@ async def _scene(kafka: Broker, screen: Screen, scale: Scale) -> AsyncIterator[S
             for payment, amount in work.full.items():
                 alipay.endpoint.ledger.register(payment, amount)
             accounts.write(folder)
-            file, settings = write_settings(folder, kafka.bootstrap_servers, prefix, alipay.url)
+            file, settings = write_settings(folder, kafka.bootstrap_servers, prefix, alipay.url, notify_port)
             async with (
                 _topics(settings),
                 _producer(settings) as producer,

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from worker.demo.evidence import Evidence, Index, index, is_forwarded, reason_of_letter
 from worker.demo.proof import NothingLost
+from worker.messages.events import RETURNED
 from worker.messages.invalid import Invalid, Problem
 from worker.refunds.command import Command
 from worker.refunds.entry import OpenEntry, State
@@ -25,8 +26,9 @@ class Counts:
 class Summary:
     """Counts. `commands` are order systems' records, copies of strays not among them.
 
-    `duplicates` repeat a refund, `conflicts` reuse its id for another. `lost` counts violations of NothingLost.
-    `final_s`: for each final refund, seconds from its first command's timestamp to its outcome's, ascending.
+    `returned`: sent back by a bank after their success. `duplicates` repeat a refund, `conflicts` reuse its id for
+    another. `lost` counts violations of NothingLost. `final_s`: for each final refund, seconds from its first command's
+    timestamp to its outcome's, ascending.
     """
 
     commands: int
@@ -38,6 +40,7 @@ class Summary:
     failed: int
     parked: int
     open: int
+    returned: int
     dead_letters: int
     lost: int
     second_outcomes: int
@@ -70,6 +73,7 @@ def summary(evidence: Evidence) -> Summary:
         failed=len(outcomes) - succeeded,
         parked=parked,
         open=evidence.open,
+        returned=sum(dict(record.headers).get("ce_type") == RETURNED.encode() for record in evidence.results),
         dead_letters=len(evidence.dead_letters),
         lost=sum(1 for _ in NothingLost.violations(known)),
         second_outcomes=sum(sum(not one.replayed for one in told) - 1 for told in outcomes),
