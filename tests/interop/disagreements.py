@@ -106,8 +106,8 @@ DISAGREEMENTS: Final = (
         "global-open-sdk-python (both)",
         "gives the body out: F and U are taken unsigned",
         "refuses it, and asks",
-        "a choice: Alipay means it so, for errors of its gateway; but a forged F would have a refund paid again by other "
-        "means. Without the headers both versions refuse",
+        "a choice: Alipay means it so, for errors of its gateway; but a forged F would have a refund paid again by "
+        "other means. Without the headers both versions refuse",
         _cells("ams-empty-F", "global-open-sdk-python global-open-sdk-python-old"),
     ),
     Disagreement(
