@@ -150,6 +150,12 @@ def after_absence(declined: Reply) -> str:
     return end(decide(attempt, NotFound(), Terms(asynchronous=False), NOW))
 
 
+def after_decline(reply: Reply, declined: Declined) -> str:
+    """What becomes of a decline that was asked about, and answered so."""
+    attempt = Attempt(COMMAND, Stage.CONFIRM, number=2, ambiguous=True, declined=declined)
+    return end(decide(attempt, reply, Terms(asynchronous=False), NOW))
+
+
 def after_long(reply: Reply) -> str:
     attempt = Attempt(COMMAND, Stage.SUBMIT, number=1, ambiguous=True, first_sent_at=NOW - 3_600.0)
     return end(decide(attempt, reply, Terms(asynchronous=False), NOW))
@@ -191,8 +197,11 @@ SAID: Final[dict[tuple[Deed, ...], Callable[[Reply], bool]]] = {
 }
 # The same of an inquiry's.
 SAID_OF_INQUIRIES: Final[dict[tuple[Deed, ...], Callable[[Reply], bool]]] = {
-    (Deed.PARK, Deed.UNLESS_DECLINED): lambda reply: (
-        after(reply, in_doubt=True, stage=Stage.INQUIRE) == PARKED
+    (Deed.PARK, Deed.UNLESS_IT_CONFIRMS): lambda reply: (
+        isinstance(reply, Declined)
+        and after(reply, in_doubt=True, stage=Stage.INQUIRE) == PARKED
+        and after_decline(reply, Declined("OTHER")) == PARKED
+        and after_decline(reply, Declined(reply.code)) == "failed"
     ),
     (Deed.INQUIRE,): lambda reply: inquired(reply) == {Stage.INQUIRE, Stage.CONFIRM},
     (Deed.SLOW_DOWN, Deed.INQUIRE): lambda reply: (

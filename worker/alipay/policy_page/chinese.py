@@ -159,7 +159,7 @@ _DEEDS: Final[Mapping[Deed, str]] = {
     Deed.SLOW_DOWN: "降低该渠道的请求频率",
     Deed.ASK_FIRST: "先查询；确认没有退款后，{}",
     Deed.ASK_FIRST_IN_DOUBT: "{}；结果不明时先查询",
-    Deed.UNLESS_DECLINED: "{}；若查询是因拒绝而起，则以该拒绝为准",
+    Deed.UNLESS_IT_CONFIRMS: "{}；若此前的拒绝是同一结果码，则视为对该拒绝的确认",
 }
 
 _PARK_REASONS: Final[Mapping[ParkReason, str]] = {

@@ -30,10 +30,10 @@ class Deed(StrEnum):
 
     ASK_FIRST = auto()
     ASK_FIRST_IN_DOUBT = auto()
-    UNLESS_DECLINED = auto()
+    UNLESS_IT_CONFIRMS = auto()
 
 
-AROUND: Final = frozenset({Deed.ASK_FIRST, Deed.ASK_FIRST_IN_DOUBT, Deed.UNLESS_DECLINED})
+AROUND: Final = frozenset({Deed.ASK_FIRST, Deed.ASK_FIRST_IN_DOUBT, Deed.UNLESS_IT_CONFIRMS})
 """Those whose words go around another's."""
 
 
@@ -48,7 +48,8 @@ def deeds(operation: Operation, row: Row) -> tuple[Deed, ...]:
         case Rule.FAIL_IF_CERTAIN:
             return _no(row), Deed.ASK_FIRST if row.confirm else Deed.ASK_FIRST_IN_DOUBT
         case Rule.FAIL:
-            return _no(row), Deed.UNLESS_DECLINED
+            # Only the same answer twice confirms a decline.
+            return (_no(row), Deed.UNLESS_IT_CONFIRMS) if row.park else (_no(row),)
         case Rule.SUBMIT:
             inquires_later = (Stage.SUBMIT, row.kind) in MORE_ARROWS
             return (*slower, Deed.SUBMIT_THEN_INQUIRE if inquires_later else Deed.SUBMIT)

@@ -112,7 +112,7 @@ _DEEDS: Final[Mapping[Deed, str]] = {
     Deed.SLOW_DOWN: "slows the channel down",
     Deed.ASK_FIRST: "inquires first; if the refund is not there, {}",
     Deed.ASK_FIRST_IN_DOUBT: "{}; in doubt, inquires first",
-    Deed.UNLESS_DECLINED: "{}; after a decline, that decline stands",
+    Deed.UNLESS_IT_CONFIRMS: "{}, unless it confirms a decline of the same code",
 }
 
 _PARK_REASONS: Final[Mapping[ParkReason, str]] = {
