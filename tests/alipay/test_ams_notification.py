@@ -141,7 +141,10 @@ def test_what_is_about_no_refund_of_ours_is_unrelated(others: dict[str, str]) ->
 
 @pytest.mark.parametrize(
     "amount",
-    [None, 1050, {"currency": "USD"}, {"currency": "XXX", "value": "1"}, {"currency": "USD", "value": "1.0"}],
+    [
+        *(None, 1050, {"currency": "USD"}, {"currency": "XXX", "value": "1"}),
+        *({"currency": "USD", "value": "1.0"}, {"currency": ["USD"], "value": "1"}),
+    ],
 )
 def test_an_amount_that_cannot_be_read_is_none(amount: object) -> None:
     found = read({**FIELDS, "refundAmount": amount})

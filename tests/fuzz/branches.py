@@ -18,11 +18,12 @@ DECODERS: Final = (
     *("worker/messages/command.py", "worker/messages/command_limits.py", "worker/messages/fields.py"),
     *("worker/messages/invalid.py", "worker/messages/ledger.py", "worker/messages/ledger_v1.py"),
     *("worker/messages/ledger_v1_refund.py", "worker/messages/mainland_command.py"),
-    *("worker/messages/shapes.py", "worker/messages/strict_json.py", "worker/messages/texts.py"),
-    "worker/messages/tokens.py",
-    *("worker/alipay/ams/codes.py", "worker/alipay/ams/content.py"),
+    *("worker/messages/shapes.py", "worker/messages/signal.py", "worker/messages/strict_json.py"),
+    *("worker/messages/texts.py", "worker/messages/tokens.py"),
+    *("worker/alipay/ams/codes.py", "worker/alipay/ams/content.py", "worker/alipay/ams/notification.py"),
     *("worker/alipay/mainland/certificates.py", "worker/alipay/mainland/codes.py"),
     *("worker/alipay/mainland/content.py", "worker/alipay/mainland/extract.py"),
+    "worker/alipay/mainland/notification.py",
     *("worker/alipay/mainland/v2.py", "worker/alipay/mainland/v3.py", "worker/alipay/mainland/yuan.py"),
     *("worker/settings/load.py", "worker/settings/problem.py", "worker/settings/rules.py"),
 )
@@ -35,6 +36,7 @@ TESTS: Final = (
         "tests/settings",
         "tests/alipay/test_ams_codes.py",
         "tests/alipay/test_ams_content.py",
+        "tests/alipay/test_ams_notification.py",
         "tests/alipay/mainland",
     ),
 )

@@ -12,6 +12,7 @@ import orjson
 
 from tests.alipay.sample import COMMAND, RESPONSE_TIME, inquired, refunded, result
 from tests.fuzz.mainland import MAINLAND_DECODERS
+from tests.fuzz.notices import NOTICE_DECODERS
 from tests.fuzz.rule import Decoder, Parts, RuleBroken, holds, said, within_bounds
 from tests.messages import mainland, samples
 from tests.settings.files import MINIMAL
@@ -259,6 +260,7 @@ DECODERS: Final[Mapping[str, Decoder]] = {
         Decoder("refund-answers", _answers(REFUND_CODES, refunded()), _answer(read_refund_answer)),
         Decoder("inquiry-answers", _answers(INQUIRY_CODES, inquired()), _answer(read_inquiry_answer)),
         *MAINLAND_DECODERS,
+        *NOTICE_DECODERS,
         Decoder("settings", _files(), _settings),
     )
 }

@@ -15,9 +15,11 @@ from tests.messages.strategies import FINAL_ENTRIES, HEADS, JSON, open_entries
 from worker.messages.command import is_refund_request_id
 from worker.messages.ledger import HEAD_KEY, BadEntry, ledger_key, read_entry, write_entry
 from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry, State
+from worker.refunds.notice import Notice
 from worker.refunds.reply import Declined, NextAction
 
 KEY: Final = samples.KEY
+NOTIFIED: Final = replace(samples.OPEN, notice=samples.NOTICE)
 
 
 @settings(max_examples=25)
@@ -138,11 +140,30 @@ def test_a_command_that_version_1_has_no_field_for_is_written_as_version_2(name:
     assert orjson.loads(write_entry(entry))["v"] == 2
 
 
+def test_a_merchants_own_token_is_written_as_version_2() -> None:
+    """A release that knows no merchants' tokens would make the refund's next call for somebody else."""
+    entry = replace(samples.OPEN, pin=replace(samples.OPEN.pin, own_token=True))
+    assert orjson.loads(write_entry(entry))["v"] == 2
+    assert read_entry(KEY, write_entry(entry)) == entry
+    assert b"own_token" not in write_entry(samples.OPEN)
+
+
 @pytest.mark.parametrize(
     "entry", [samples.OPEN, samples.PARKED, samples.final(), samples.HEAD], ids=lambda e: type(e).__name__
 )
 def test_whatever_version_1_can_say_is_written_as_version_1(entry: OpenEntry | FinalEntry | Head) -> None:
     assert orjson.loads(write_entry(entry))["v"] == 1
+
+
+@pytest.mark.parametrize(
+    "notice", [samples.NOTICE, samples.MAINLAND_NOTICE, replace(samples.NOTICE, amount=None)]
+)
+def test_a_notice_is_remembered_whole_in_an_entry_that_older_releases_read(notice: Notice) -> None:
+    entry = replace(samples.OPEN, notice=notice)
+    written = write_entry(entry)
+    assert read_entry(KEY, written) == entry
+    assert orjson.loads(written)["v"] == 1
+    assert "notice" not in orjson.loads(write_entry(samples.OPEN))
 
 
 def test_no_refund_has_the_heads_key() -> None:
@@ -193,6 +214,9 @@ def test_a_missing_or_wrong_field_is_named(entry: OpenEntry | FinalEntry | Head)
         (samples.OPEN, ("command", "amount", "value"), "1.5", "amount.value: expected a string of digits"),
         (samples.OPEN, ("command", "amount", "value"), "٣", "amount.value: expected a string of digits"),
         (samples.OPEN, ("state",), "lost", "state: expected one of waiting, halted"),
+        (NOTIFIED, ("notice", "status"), "lost", "status: expected one of succeeded"),
+        (NOTIFIED, ("notice", "amount", "value"), "1.5", "amount.value: expected a string of digits"),
+        (NOTIFIED, ("notice", "at"), "soon", "at: expected a number"),
         (samples.MAINLAND, ("command", "order_number"), 7, "order_number: expected a string"),
         (samples.MAINLAND, ("command", "whole"), 1, "whole: expected true or false"),
         (samples.HEAD, ("inputs", "a\nb"), 7, r"'a\nb': expected an object"),

@@ -230,11 +230,14 @@ def test_a_moment_that_is_not_said_is_that_of_the_notification_or_now(
     assert found.at == at
 
 
-def test_a_bank_without_a_time_has_the_messages() -> None:
+@pytest.mark.parametrize(
+    ("sent", "at"), [("1795338002000", 1_795_338_002.0), ("", NOW), ("soon", NOW), ("9" * 16, NOW)]
+)
+def test_a_bank_without_a_time_has_the_messages_or_now(sent: str, at: float) -> None:
     content = orjson.dumps({**CONTENT, "bank_ack_time": None}).decode()
-    found = read(posted({**MESSAGE, "biz_content": content}))
+    found = read(posted({**MESSAGE, "biz_content": content, "utc_timestamp": sent}))
     assert isinstance(found, Notice)
-    assert found.at == 1_795_338_002.0
+    assert found.at == at
 
 
 def test_the_acknowledgement_is_seven_characters() -> None:

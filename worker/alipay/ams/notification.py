@@ -105,7 +105,7 @@ def _amount(found: Any) -> Money | None:
     if not isinstance(found, dict):
         return None
     currency, value = found.get("currency"), found.get("value")
-    if currency not in EXPONENTS or not isinstance(value, str):
+    if not isinstance(currency, str) or not isinstance(value, str) or currency not in EXPONENTS:
         return None
     good = value.isascii() and value.isdigit() and len(value) <= DIGITS_MAX
     return Money(currency, int(value)) if good else None
