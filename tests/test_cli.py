@@ -111,6 +111,16 @@ def test_a_rule_that_the_simulator_does_not_know_is_wrong_usage(tmp_path: Path, 
     assert "--rule" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "given", ["http://127.0.0.1:8081", "2021=http://127.0.0.1:8081", "2021000000000001="]
+)
+def test_an_url_to_notify_that_is_nobodys_is_wrong_usage(tmp_path: Path, given: str) -> None:
+    run("keys", "new", "--folder", tmp_path)
+    result = run("simulate-alipay", "--port", 0, "--folder", tmp_path, "--notify-url", given)
+    assert result.exit_code == 2
+    assert "--notify-url" in result.stderr
+
+
 def test_the_simulator_says_how_to_get_a_key(tmp_path: Path) -> None:
     result = run("simulate-alipay", "--folder", tmp_path)
     assert result.exit_code == 1

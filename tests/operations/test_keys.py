@@ -7,7 +7,13 @@ import pytest
 from worker.alipay.keys import fingerprint, load_private_key, load_public_key
 from worker.alipay.signing import Signer
 from worker.operations.keys import write_new
-from worker.operations.simulated_keys import ALIPAY_PUBLIC, alipay_pair, merchant_public
+from worker.operations.simulated_keys import (
+    ALIPAY_PUBLIC,
+    MERCHANT_TOKEN,
+    alipay_pair,
+    merchant_public,
+    merchant_token,
+)
 
 
 def test_a_new_pair_fits_and_only_its_owner_can_read_the_private_key(tmp_path: Path) -> None:
@@ -33,6 +39,13 @@ def test_a_simulated_alipay_keeps_its_pair_over_restarts(tmp_path: Path) -> None
     assert alipay_pair(tmp_path) == first
     public = load_public_key((tmp_path / ALIPAY_PUBLIC).read_bytes())
     assert Signer(load_private_key(first)).fingerprint == fingerprint(public)
+
+
+def test_a_simulated_merchants_token_is_kept_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    token = merchant_token(tmp_path / "keys")
+    assert len(token) == 40
+    assert merchant_token(tmp_path / "keys") == token
+    assert stat.S_IMODE((tmp_path / "keys" / MERCHANT_TOKEN).stat().st_mode) == 0o600
 
 
 def test_a_simulated_alipay_says_how_the_merchant_gets_a_key(tmp_path: Path) -> None:

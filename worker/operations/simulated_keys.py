@@ -1,5 +1,6 @@
 """The key files of a simulated Alipay, next to the merchant's own."""
 
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +9,7 @@ from worker.operations.keys import PUBLIC_NAME, write_secret
 
 ALIPAY_PRIVATE: Final = "alipay-private.pem"
 ALIPAY_PUBLIC: Final = "alipay-public.pem"
+MERCHANT_TOKEN: Final = "shop-1.token"  # noqa: S105 - a file's name
 
 
 def alipay_pair(folder: Path) -> bytes:
@@ -19,6 +21,15 @@ def alipay_pair(folder: Path) -> bytes:
         write_secret(private, private_pem)
         (folder / ALIPAY_PUBLIC).write_bytes(public_pem)
     return private.read_bytes()
+
+
+def merchant_token(folder: Path) -> str:
+    """The app_auth_token that a merchant "shop-1" gave, from `folder`; made where there is none yet."""
+    file = folder / MERCHANT_TOKEN
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_secret(file, f"{secrets.token_hex(20)}\n".encode())
+    return file.read_text().strip()
 
 
 def merchant_public(folder: Path) -> bytes:
