@@ -1,16 +1,29 @@
 """Keys, tokens, terms and limits are replaced under calls: each ends with what it began with."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from tests.alipay.gateways import BODY, Observed, call, changed, gateway
 from tests.alipay.raw_server import Peer, always, answering, serving
-from tests.alipay.sample import ALIPAY_PUBLIC, MERCHANT, SUBMIT, http_answer, refunded, result
+from tests.alipay.sample import (
+    ALIPAY_PUBLIC,
+    CLIENT_ID,
+    COMMAND,
+    MERCHANT,
+    SUBMIT,
+    http_answer,
+    refunded,
+    result,
+)
 from tests.alipay.test_gateway import headers_of
+from worker.alipay.ams.interface import AmsInterface
 from worker.alipay.gateway import ChannelGateway
-from worker.alipay.interface import Keys
+from worker.alipay.interface import Interface, Keys
 from worker.alipay.keys import load_private_key, load_public_key, new_key_pair
+from worker.alipay.mainland.v2 import MainlandV2
+from worker.alipay.mainland.v3 import MainlandV3
 from worker.alipay.pace import PaceSettings
 from worker.alipay.signing import Signer, Verifier
 from worker.refunds.policy import Terms
@@ -20,6 +33,10 @@ PRIVATE, PUBLIC = new_key_pair()
 OTHER = Signer(load_private_key(PRIVATE))
 OTHER_PUBLIC = Verifier((load_public_key(PUBLIC),))
 BOTH_PUBLIC = Verifier((*OTHER_PUBLIC.keys, *ALIPAY_PUBLIC.keys))
+KEYS, TOKENS = Keys(MERCHANT, ALIPAY_PUBLIC), {"": "of-all-others", "shop": "its-own"}
+AMS = AmsInterface(CLIENT_ID, "production", KEYS, 1, TOKENS)
+V2 = MainlandV2("2021000000000000", "production", KEYS, TOKENS)
+V3 = MainlandV3("2021000000000000", "production", KEYS, TOKENS)
 
 
 class Held:
@@ -70,6 +87,23 @@ async def test_the_next_call_is_signed_with_the_new_key_and_carries_the_new_toke
     assert second["agent-token"] == "next-token"
     assert first["signature"] != second["signature"]
     assert peer.connections == 1, "kept connections are used further on"
+
+
+@pytest.mark.parametrize("interface", [AMS, V2, V3], ids=lambda interface: type(interface).__name__)
+def test_a_refund_is_pinned_to_its_merchants_own_token_or_none(interface: Interface) -> None:
+    """A merchant's token that comes or goes makes another merchant of it: refunds under way must not follow."""
+    assert interface.own_token(replace(COMMAND, merchant="shop"))
+    for merchant in ("", "other"):
+        assert not interface.own_token(replace(COMMAND, merchant=merchant))
+
+
+def test_a_replaced_channel_pins_by_its_own_tokens() -> None:
+    to, command = gateway("http://127.0.0.1:1"), replace(COMMAND, merchant="shop")
+    assert not to.pin(command).own_token
+    to.replace(changed(base_url="http://127.0.0.1:1", agent_tokens={"shop": "token"}))
+    assert to.pin(command).own_token
+    to.replace(changed(base_url="http://127.0.0.1:1", agent_tokens={"": "token"}))
+    assert not to.pin(command).own_token
 
 
 async def test_two_public_keys_are_valid_at_once() -> None:

@@ -57,7 +57,7 @@ OUTCOMES: Final = st.builds(
     st.sampled_from(NextAction),
     OBJECT,
 )
-PINS: Final = st.builds(Pin, TEXT, TEXT, TEXT, st.binary(max_size=24) | TEXT.map(str.encode))
+PINS: Final = st.builds(Pin, TEXT, TEXT, TEXT, st.binary(max_size=24) | TEXT.map(str.encode), st.booleans())
 ORIGINS: Final = st.builds(Origin, TEXT, WHOLE, WHOLE, st.integers(-1, 2**50))
 PASTS: Final = st.builds(Past, TIME, TEXT, TEXT, TEXT)
 

@@ -40,8 +40,8 @@ SUCCEEDED: Final = Succeeded("alipay-refund-1", "2024-06-04T09:02:03+08:00")
 class FakeGateway:
     """Answers what was scripted for a refund, in order; then, and without a script, success at once.
 
-    `on_call` sees every attempt whose call starts. Before `broken_until`, seconds on the loop's clock, the account is
-    misconfigured.
+    `on_call` sees every attempt whose call starts; `before_start` comes before that is asked. Before `broken_until`,
+    seconds on the loop's clock, the account is misconfigured.
     """
 
     def __init__(self, name: str = "global", account: str = "5Y", environment: str = "production") -> None:
@@ -55,7 +55,9 @@ class FakeGateway:
         self.in_flight: Counter[str] = Counter()
         self.overlaps: list[str] = []
         self.broken_until = 0.0
+        self.own_tokens: set[str] = set()  # merchants
         self.on_call: Callable[[Attempt], None] = lambda attempt: None
+        self.before_start: Callable[[], None] = lambda: None
         self._scripts: dict[str, deque[Step]] = {}
 
     def script(self, refund_request_id: str, *steps: Step) -> None:
@@ -68,12 +70,14 @@ class FakeGateway:
         return held
 
     def pin(self, command: Command) -> Pin:
-        return Pin(self.name, self.account, self.environment, f"body of {command.refund_request_id}".encode())
+        body = f"body of {command.refund_request_id}".encode()
+        return Pin(self.name, self.account, self.environment, body, command.merchant in self.own_tokens)
 
     def resumed(self) -> None:
         self.resumptions += 1
 
     async def call(self, attempt: Attempt, body: bytes, may_start: Callable[[], bool]) -> Reply | NotStarted:
+        self.before_start()
         if not may_start():
             self.refused.append(attempt)
             return NotStarted()

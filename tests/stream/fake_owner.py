@@ -8,7 +8,7 @@ from typing import Final
 from tests.stream.fake_gateway import FakeGateway
 from tests.stream.stage import HandClock, entry
 from worker.refunds.attempt import Attempt, sent
-from worker.refunds.entry import Pin, State
+from worker.refunds.entry import State
 from worker.refunds.policy import decide
 from worker.refunds.reply import Reply
 from worker.refunds.verdict import Verdict
@@ -91,7 +91,6 @@ class FakeOwner:
         command = replace(
             found.attempt.command, payment_id=payment or f"pay-of-{refund_request_id}", merchant=merchant
         )
-        gateway = self.gateway
-        pin = Pin(channel or gateway.name, gateway.account, gateway.environment, found.pin.body)
+        pin = replace(self.gateway.pin(command), channel=channel or self.gateway.name)
         made = replace(found, attempt=Attempt(command), pin=pin)
         return Call(self, Refund(made, command.digest(), 0.0))

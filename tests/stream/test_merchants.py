@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any, Final
 
+import pytest
+
 from tests.stream.fake_gateway import SUCCEEDED, FakeGateway
 from tests.stream.switchboard import Switchboard
 from tests.virtual_time import in_virtual_time, settle
@@ -232,6 +234,65 @@ async def test_a_merchants_backlog_is_left_a_batch_at_a_time() -> None:
         assert len(board.owner.answers) < 2 + 3 * 10
         await asyncio.sleep(3)
         assert len(board.owner.answers) == 37
+
+
+# Whose token a refund's calls carry.
+
+
+@in_virtual_time
+@pytest.mark.parametrize(("before", "after"), [({"x"}, set()), (set(), {"x"})], ids=["taken", "given"])
+async def test_a_refund_that_began_with_another_token_is_held_and_not_called(
+    before: set[str], after: set[str]
+) -> None:
+    """Under another token the payment is another merchant's, or unknown: an inquiry would prove what is not so."""
+    board = Switchboard()
+    board.gateway.own_tokens = before
+    call = board.owner.call("x1", merchant="x")
+    board.gateway.own_tokens = after
+    board.dispatcher.offer(call)
+    board.offer("x2", merchant="x")
+    board.offer("y1", merchant="y")
+    await settle()
+    assert board.called == ["x2", "y1"]
+    assert board.owner.marks == [("x1", State.UNCONFIGURED)]
+
+
+@in_virtual_time
+async def test_a_token_that_goes_while_a_call_waits_for_its_turn_stops_the_call() -> None:
+    async with ticking() as board:
+        board.gateway.own_tokens = {"x"}
+        board.gateway.before_start = board.gateway.own_tokens.clear
+        board.offer("x1", merchant="x")
+        await asyncio.sleep(1)
+        assert board.called == []
+        assert board.owner.marks == [("x1", State.UNCONFIGURED)]
+
+
+@in_virtual_time
+async def test_a_held_refund_passes_its_payment_on() -> None:
+    board = Switchboard()
+    call = board.owner.call("x1", "one-payment", merchant="x")
+    board.gateway.own_tokens = {"x"}
+    board.dispatcher.offer(call)
+    board.offer("z", payment="one-payment")
+    await settle()
+    assert board.called == ["z"]
+
+
+@in_virtual_time
+async def test_a_probe_that_is_held_leaves_the_probing_to_another() -> None:
+    async with ticking() as board:
+        board.gateway.own_tokens = {"x"}
+        board.gateway.script("x1", BAD_TOKEN)
+        board.offer("x1", merchant="x")
+        await settle()
+        board.gateway.own_tokens = set()
+        await asyncio.sleep(16)
+        assert board.owner.marks[-1] == ("x1", State.UNCONFIGURED)
+        board.offer("x2", merchant="x")
+        await asyncio.sleep(60)
+        assert board.called == ["x1", "x2"]
+        assert board.meter.halted_merchants[-1] == 0
 
 
 def line_of(board: Switchboard, merchants_max: int) -> Line:

@@ -121,7 +121,13 @@ class ChannelGateway:
     def pin(self, command: Command) -> Pin:
         """What every attempt of this refund must carry unchanged."""
         interface = self._channel.interface
-        return Pin(self._channel.name, interface.account, interface.environment, interface.body(command))
+        return Pin(
+            self._channel.name,
+            interface.account,
+            interface.environment,
+            interface.body(command),
+            interface.own_token(command),
+        )
 
     def resumed(self) -> None:
         """The credential works again after a halt: start slowly."""

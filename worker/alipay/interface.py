@@ -81,6 +81,10 @@ class Interface(Protocol):
         """Whether an answer with another HTTP status than 200 has a body that says something."""
         ...
 
+    def own_token(self, command: Command) -> bool:
+        """Whether calls about `command` carry a token of its merchant's own."""
+        ...
+
     def body(self, command: Command) -> bytes:
         """The business part of the refund call, which is pinned: every attempt carries these bytes."""
         ...

@@ -170,7 +170,12 @@ def _read_reading(fields: Fields) -> Reading:
 
 
 def _write_pin(pin: Pin) -> dict[str, Any]:
-    fields = {"channel": pin.channel, "account": pin.account, "environment": pin.environment}
+    fields: dict[str, Any] = {
+        "channel": pin.channel,
+        "account": pin.account,
+        "environment": pin.environment,
+        **({"own_token": True} if pin.own_token else {}),
+    }
     try:
         return {**fields, "body": pin.body.decode()}
     except UnicodeDecodeError:
@@ -185,7 +190,13 @@ def _read_pin(fields: Fields) -> Pin:
         )
     except (binascii.Error, ValueError):
         raise BadField("body_base64: expected base64") from None
-    return Pin(f.word(fields, "channel"), f.word(fields, "account"), f.word(fields, "environment"), body)
+    return Pin(
+        f.word(fields, "channel"),
+        f.word(fields, "account"),
+        f.word(fields, "environment"),
+        body,
+        f.optional(f.flag, fields, "own_token") or False,
+    )
 
 
 def _write_origin(origin: Origin) -> dict[str, Any]:

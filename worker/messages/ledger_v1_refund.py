@@ -24,8 +24,10 @@ def says_more_than_version_1(entry: OpenEntry) -> bool:
     """Whether version 1 lacks a word or a field for something that the entry says. A notice may get lost: it hints."""
     attempts = [entry.attempt] if entry.park is None else [entry.attempt, entry.park.attempt]
     advice = (entry.park, entry.held, *(attempt.declined for attempt in attempts))
-    return any(_mainland(attempt.command) for attempt in attempts) or any(
-        one is not None and one.next_action in _LATER_ADVICE for one in advice
+    return (
+        entry.pin.own_token
+        or any(_mainland(attempt.command) for attempt in attempts)
+        or any(one is not None and one.next_action in _LATER_ADVICE for one in advice)
     )
 
 

@@ -25,12 +25,17 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What must not change under an open refund. `body`: the request's bytes, the same on every attempt."""
+    """What must not change under an open refund. `body`: the request's bytes, the same on every attempt.
+
+    `own_token`: the calls carry a token of the command's merchant's own, and with another or none they would be about
+    another merchant's refund.
+    """
 
     channel: str
     account: str
     environment: str
     body: bytes
+    own_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class State(StrEnum):
     WAITING = "waiting"  # its next call: time, its payment's turn, or the provider's answer
     HALTED = "halted"  # its credential to work again
     HELD = "held"  # the credential to prove itself before a suspect decline is believed
-    UNCONFIGURED = "unconfigured"  # its pinned channel or account to be configured again
+    UNCONFIGURED = "unconfigured"  # what it is pinned to (channel, account, token) to be configured again
     PARKED = "parked"  # a person
 
 

@@ -91,8 +91,8 @@ class Dispatcher:
         passed_on = False
         while line.runnable and line.in_flight < self._limits.in_flight_max:
             call = line.runnable.popleft()
-            halted = line.halting(call) is not None
-            if call.owner.live and not halted and call.owner.cleared(call.refund):
+            halted, pinned = line.halting(call) is not None, line.pinned(call)
+            if call.owner.live and not halted and pinned and call.owner.cleared(call.refund):
                 line.in_flight += 1
                 task = asyncio.create_task(self._call(line, call))
                 self._tasks.add(task)
@@ -100,7 +100,10 @@ class Dispatcher:
                 continue
             passed_on = True
             self._pass_on(call)
-            if call.owner.live and halted:
+            if call.owner.live and not pinned:
+                line.drop(call)
+                call.owner.mark(call.refund, State.UNCONFIGURED)
+            elif call.owner.live and halted:
                 self.offer(call)
             elif call.owner.live:
                 call.owner.defer(call)
@@ -128,8 +131,9 @@ class Dispatcher:
     async def _ask(self, line: Line, call: Call, attempt: Attempt) -> Reply | NotStarted:
         def may_start() -> bool:
             # A slowed channel lets its calls wait for their turn: what was true before may not be any more.
-            halted = line.halting(call) is not None
-            return call.owner.live and not halted and call.owner.cleared(call.refund)
+            # So may settings.
+            may = line.halting(call) is None and line.pinned(call)
+            return call.owner.live and may and call.owner.cleared(call.refund)
 
         try:
             return await line.gateway.call(attempt, call.refund.entry.pin.body, may_start)

@@ -43,12 +43,25 @@ class Line:
                 return credential
         return None
 
+    def pinned(self, call: Call) -> bool:
+        """Whether the call would carry its merchant's own token exactly if its refund began with it.
+
+        Tokens come and go while the worker runs. With another one the provider would speak of another merchant's
+        payments: what it does not find there, or finds, says nothing about this refund.
+        """
+        command, pin = call.refund.entry.attempt.command, call.refund.entry.pin
+        return not command.merchant or self.gateway.pin(command).own_token == pin.own_token
+
     def hold(self, call: Call, halting: Credential) -> None:
         """Let the call wait for `halting`; if it was to probe another credential, that one finds another."""
+        self.drop(call)
+        halting.waiting.append(call)
+
+    def drop(self, call: Call) -> None:
+        """The call is not made; a credential that it was to probe finds another."""
         for credential in self._of(call):
             if credential.probing is call:
                 credential.probing = None
-        halting.waiting.append(call)
 
     def overtaken(self, call: Call, reply: Reply, sent_at: float) -> bool:
         """Whether what `reply` blames has already worked for a call that was sent later."""

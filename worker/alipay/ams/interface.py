@@ -62,6 +62,9 @@ class AmsInterface:
         if any(not token.isascii() or not token.isprintable() for token in self.agent_tokens.values()):
             raise ValueError("agent_token: has characters that no HTTP header can carry; copy it again")
 
+    def own_token(self, command: Command) -> bool:
+        return bool(command.merchant) and command.merchant in self.agent_tokens
+
     def body(self, command: Command) -> bytes:
         return refund_body(command)
 

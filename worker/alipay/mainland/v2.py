@@ -60,6 +60,9 @@ class MainlandV2:
         """Raises ValueError: what is wrong, what was expected."""
         check_credentials(self.account, self.environment, self.tokens)
 
+    def own_token(self, command: Command) -> bool:
+        return bool(command.merchant) and command.merchant in self.tokens
+
     def body(self, command: Command) -> bytes:
         return refund_body(command)
 
