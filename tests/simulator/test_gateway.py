@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 import orjson
 import pytest
+from yarl import URL
 
 from tests.simulator.client import INQUIRY_PATH, REFUND_PATH, Client
 from tests.simulator.conftest import Alipay, Start
@@ -100,6 +102,18 @@ async def test_wrong_headers_are_refused_and_burn_nothing(
     assert (reply.status, reply.code) == ("F", code)
     assert alipay.simulator.observed.refused == {code: 1}
     assert (await alipay.client.refund("r-1")).code == "SUCCESS"
+
+
+async def test_a_client_may_send_the_whole_url(alipay: Alipay) -> None:
+    """RFC 9112, 3.2.2: a server takes it, though only proxies ask for it; two of Alipay's SDKs send it."""
+    where = URL(alipay.simulator.url)
+    assert where.host is not None
+    reader, writer = await asyncio.open_connection(where.host, where.port)
+    writer.write(
+        f"POST {where.origin()}{REFUND_PATH} HTTP/1.1\r\nHost: {where.host}\r\nContent-Length: 0\r\n\r\n".encode()
+    )
+    assert b"MEDIA_TYPE_NOT_ACCEPTABLE" in await reader.readuntil(b"}}")
+    writer.close()
 
 
 async def test_only_post_is_supported(alipay: Alipay) -> None:

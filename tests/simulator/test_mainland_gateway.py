@@ -176,8 +176,16 @@ async def test_v2_reads_a_form_only(alipay: Alipay) -> None:
     client = alipay.mainland("v2")
     async with client.session.post(f"{client.url}/gateway.do?charset=utf-8", json=GOOD) as response:
         assert b"isv.missing-method" in await response.read()
-    async with client.session.get(f"{client.url}/gateway.do?charset=utf-8") as response:
+    async with client.session.put(f"{client.url}/gateway.do?charset=utf-8") as response:
         assert b"isv.invalid-method" in await response.read()
+
+
+async def test_v2_takes_all_its_parameters_in_a_query_too(alipay: Alipay) -> None:
+    """As some clients send them: then what is missing is what that call lacks, not its method."""
+    client = alipay.mainland("v2")
+    url = f"{client.url}/gateway.do?charset=utf-8&method=alipay.trade.refund"
+    async with client.session.get(url) as response:
+        assert b"isv.missing-app-id" in await response.read()
 
 
 NOW_MS = int(time.time() * 1000)

@@ -59,7 +59,7 @@ class MainlandV2:
 
     def _refusal(self, request: Request, params: Mapping[str, str], charset: str, now: float) -> str:
         """What the gateway says before anybody reads the content; empty if it lets the call through."""
-        if request.method != "POST":
+        if request.method not in ("GET", "POST"):
             return "isv.invalid-method"
         method = params.get("method", "")
         if method not in METHODS:

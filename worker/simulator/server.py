@@ -144,13 +144,18 @@ class AlipaySimulator:
 
     async def _answered(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        asked = Request(request.method, request.raw_path, request.headers, body)
+        asked = Request(request.method, _target(request.raw_path), request.headers, body)
         answer = self.endpoint.answer(asked, self._now())
         # No await since the reading: a call is counted as in flight before anything else can run.
         with self.observed.flight(answer.payment_id):
             if answer.delay_s:
                 await asyncio.sleep(answer.delay_s)
             return await _delivered(request, answer)
+
+
+def _target(raw: str) -> str:
+    """Path and query; some clients send the whole URL, which a server has to take as well (RFC 9112, 3.2.2)."""
+    return "/" + raw.partition("://")[2].partition("/")[2] if raw.startswith(("http://", "https://")) else raw
 
 
 async def _delivered(request: web.Request, answer: Answer) -> web.StreamResponse:
