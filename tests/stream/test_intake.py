@@ -1,5 +1,6 @@
 """What a record is taken for, and in which order the checks are made."""
 
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -62,6 +63,14 @@ def test_other_business_under_a_known_id_is_a_conflict(changes: dict[str, object
     assert isinstance(refused, Refused)
     assert refused.disposition is Disposition.CONFLICT
     assert refused.invalid.refund_request_id == AT_HOME
+
+
+def test_a_record_that_the_client_could_not_take_apart_is_refused_by_its_place() -> None:
+    refused = judged(replace(record(7, b""), value=None, unreadable="no UTF-8"))
+    assert error(refused) == "UnreadableRecord"
+    assert isinstance(refused, Refused)
+    assert "no UTF-8" in refused.invalid.message
+    assert refused.invalid.cause.id == f"{COMMANDS}-0-7"
 
 
 def test_the_very_record_read_again_is_a_redelivery() -> None:

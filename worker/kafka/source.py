@@ -1,6 +1,7 @@
 """The consumer of the input topics, on aiokafka."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
@@ -8,21 +9,24 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.structs import ConsumerRecord
 from typing_extensions import override
 
 from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import connection_options
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.records import record_of
-from worker.kafka.tap import Moment, watch_membership
+from worker.kafka.tap import Moment, stuck_at, watch_membership
 from worker.settings import KafkaSettings
 from worker.stream.ports import Bounds, Clock, InputLost, Record
 
 log = logging.getLogger(__name__)
 STOP_S: Final = 10.0
+REREAD_MS: Final = 1_000
 
 Assigned = Callable[[Collection[int]], None]
 Revoked = Callable[[Collection[int]], Awaitable[None]]
+Batches = Mapping[TopicPartition, Sequence[ConsumerRecord[bytes | None, bytes | None]]]
 
 
 class KafkaSource:
@@ -42,6 +46,7 @@ class KafkaSource:
         self._topics = tuple(topics)
         self._clock = clock
         self._resumed: set[int] = set()
+        self._next: dict[TopicPartition, int] = {}  # the offset after all that was given to the caller
         self._heartbeat = (clock.monotonic(), clock.now())
         self._consumer: AIOKafkaConsumer | None = None
         self._polling = asyncio.Lock()
@@ -90,7 +95,12 @@ class KafkaSource:
         """Records of resumed partitions. Raises InputLost when records that were not read yet are gone."""
         try:
             async with self._polling:
-                batches = await self._joined.getmany(timeout_ms=round(wait_s * 1000), max_records=records_max)
+                try:
+                    batches = await self._joined.getmany(
+                        timeout_ms=round(wait_s * 1000), max_records=records_max
+                    )
+                except UnicodeDecodeError as error:
+                    return await self._around(error)
         except NoOffsetForPartitionError:
             # Of a partition that is not open yet: its position is set when it is.
             return []
@@ -98,12 +108,43 @@ class KafkaSource:
             raise InputLost(
                 f"records were deleted before they were read: {error}; check the topic's retention"
             ) from error
+        return self._records(batches)
+
+    def _records(self, batches: Batches) -> list[Record]:
+        self._next.update({part: batch[-1].offset + 1 for part, batch in batches.items() if batch})
         return [
             record_of(record)
             for batch in batches.values()
             for record in batch
             if record.partition in self._resumed
         ]
+
+    async def _around(self, error: UnicodeDecodeError) -> list[Record]:
+        """Kafka promises UTF-8 for the names of headers and checks nothing; aiokafka fails on them, again and again.
+
+        One producer's mistake must not stop a partition: what comes before such a record is read one by one, then only
+        the record's place.
+        """
+        consumer = self._joined
+        stuck = stuck_at(consumer)
+        if stuck is None:
+            raise error
+        part, offset = stuck
+        found: list[Record] = []
+        # A rebalance may have taken partitions away meanwhile.
+        with contextlib.suppress(IllegalStateError):
+            # What the failed poll had taken from other partitions is not given a second time.
+            for resumed in (one for number in self._resumed for one in self._mine(number)):
+                consumer.seek(resumed, self._next.get(resumed, await consumer.position(resumed)))
+            with contextlib.suppress(UnicodeDecodeError):
+                while await consumer.position(part) < offset:
+                    one = await consumer.getmany(part, timeout_ms=REREAD_MS, max_records=1)
+                    found += self._records(one)
+            consumer.seek(part, offset + 1)
+            self._next[part] = offset + 1
+            if part.partition in self._resumed:
+                found.append(_unreadable(part, offset, round(self._clock.now() * 1000)))
+        return found
 
     async def bounds(self, partition: int) -> Mapping[str, Bounds]:
         """Of each input topic."""
@@ -119,6 +160,7 @@ class KafkaSource:
         for part in parts:
             if positions is not None:
                 self._joined.seek(part, positions[part.topic])
+                self._next[part] = positions[part.topic]
         self._joined.resume(*parts)
         if parts:
             self._resumed.add(partition)
@@ -152,6 +194,7 @@ class KafkaSource:
         """A rebalance has ended; what was paused before is not any more."""
         parts = list(parts)
         self._resumed.clear()
+        self._next.clear()
         self._joined.pause(*parts)
         for part in parts:
             # Any position will do until `resume` gives the right one. Without a committed offset there would be none,
@@ -181,6 +224,11 @@ class KafkaSource:
         if self._consumer is not None:
             await _stop(self._consumer)
         await _stop(self._inputs)
+
+
+def _unreadable(part: TopicPartition, offset: int, now_ms: int) -> Record:
+    why = "the name of one of its headers is not UTF-8, so that Kafka's client cannot take it apart"
+    return Record(part.topic, part.partition, offset, now_ms, 0, None, None, (), unreadable=why)
 
 
 class _Listener(ConsumerRebalanceListener):

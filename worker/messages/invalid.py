@@ -26,6 +26,8 @@ class Problem(StrEnum):
     UNKNOWN_CURRENCY = "UnknownCurrency"
     UNKNOWN_CHANNEL = "UnknownChannel"
     CURRENCY_NOT_ALLOWED = "CurrencyNotAllowed"
+    # Found before reading, by Kafka's client.
+    UNREADABLE_RECORD = "UnreadableRecord"
     # Found only after reading, by whoever knows the ledger, the clock and the partitions.
     CONFLICT = "Conflict"
     TOO_OLD = "TooOld"
