@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.simulator.client import CLIENT_ID, Client
+from tests.simulator.providers import Tell, in_simulation, over_http
 from worker.alipay.signing import Signer, Verifier, load_private_key, load_public_key, new_key_pair
 from worker.refunds.money import Money
 from worker.simulator import AlipaySimulator, SimulatorSettings
@@ -75,3 +76,10 @@ async def start(keys: Keys) -> AsyncIterator[Start]:
 @pytest.fixture
 async def alipay(start: Start) -> Alipay:
     return await start()
+
+
+@pytest.fixture(params=[in_simulation, over_http], ids=["simulated", "http"])
+def tell(request: pytest.FixtureRequest) -> Tell:
+    """Tells a story to one of the two Alipays that must not differ."""
+    teller: Tell = request.param
+    return teller

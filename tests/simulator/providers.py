@@ -9,23 +9,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from typing_extensions import override
 
 from tests.simulation.alipay import CLIENT, ENVIRONMENT, PACE, RAMP_RATE, SimulatedAlipay, SimulatedGateway
 from tests.simulation.faults import Faults
 from tests.simulation.processes import Process, ProcessLoop
-from tests.simulator.conftest import Keys
 from tests.virtual_time import EPOCH, VirtualClock
 from worker.alipay.channel_settings import AmsSettings
 from worker.alipay.client import AmsGateway
+from worker.alipay.signing import Signer, Verifier, load_private_key, load_public_key, new_key_pair
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Command
 from worker.refunds.money import Money
 from worker.refunds.policy import Terms
-from worker.refunds.reply import NotStarted, Reply
+from worker.refunds.reply import Declined, Misconfigured, NotStarted, Pending, Reply, Unknown
 from worker.simulator import AlipaySimulator, LedgerSettings, SimulatorSettings
 from worker.simulator.endpoint import Endpoint
 from worker.stream.ports import Gateway
@@ -50,6 +52,9 @@ class Conditions:
     @property
     def terms(self) -> Terms:
         return Terms(asynchronous=False, deadline_s=self.deadline_s)
+
+
+USUAL: Final = Conditions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +162,14 @@ class Simulated(Provider):
 class OverHttp(Provider):
     """The simulator as a server, behind the gateway that production uses."""
 
-    def __init__(self, conditions: Conditions, keys: Keys) -> None:
+    def __init__(self, conditions: Conditions) -> None:
         self._now = EPOCH
         self._conditions = conditions
-        self._keys = keys
+        self._keys = keys = _keys()
         self.simulator = AlipaySimulator(
             SimulatorSettings(
                 clients={CLIENT: keys.merchant_public},
-                alipay_private_key=keys.alipay.key,
+                alipay_private_key=keys.alipay,
                 ledger=LedgerSettings(check_state_first=conditions.state_first),
             ),
             now=self.now,
@@ -202,6 +207,26 @@ class OverHttp(Provider):
         await self.simulator.__aexit__(None, None, None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    merchant: Signer
+    merchant_public: bytes
+    alipay: rsa.RSAPrivateKey
+    verifier: Verifier
+
+
+@cache
+def _keys() -> _Keys:
+    """Made once: that takes longer than a story."""
+    (merchant, merchant_public), (alipay, alipay_public) = new_key_pair(), new_key_pair()
+    return _Keys(
+        Signer(load_private_key(merchant)),
+        merchant_public,
+        load_private_key(alipay),
+        Verifier((load_public_key(alipay_public),)),
+    )
+
+
 class _Unharmed:
     def step(self, process: Process, name: str, kinds: tuple[str, ...]) -> None:
         """No process is struck."""
@@ -211,8 +236,14 @@ def _unheard(event: object) -> None:
     pass
 
 
-def in_simulation(story: Story[Told], conditions: Conditions) -> Told:
-    """Tell the story in virtual time."""
+class Tell(Protocol):
+    """Has a provider go through a story, in a loop of its own."""
+
+    def __call__(self, story: Story[Told], conditions: Conditions = ...) -> Told: ...
+
+
+def in_simulation(story: Story[Told], conditions: Conditions = USUAL) -> Told:
+    """In virtual time."""
 
     async def told() -> Told:
         return await story(Simulated(conditions))
@@ -221,6 +252,21 @@ def in_simulation(story: Story[Told], conditions: Conditions) -> Told:
         return runner.run(told())
 
 
-def over_http(story: Story[Told], conditions: Conditions, keys: Keys) -> Told:
-    """Tell the story through sockets and RSA."""
-    return asyncio.run(OverHttp(conditions, keys).tell(story))
+def over_http(story: Story[Told], conditions: Conditions = USUAL) -> Told:
+    """Through sockets and RSA."""
+    return asyncio.run(OverHttp(conditions).tell(story))
+
+
+def shown(reply: Reply | NotStarted) -> str:
+    """The kind of reply, and its code if it has one."""
+    match reply:
+        case Declined(code=code) | Misconfigured(code=code) | Pending(code=code):
+            return f"{type(reply).__name__} {code}"
+        case Unknown(sent=False):
+            return "Unknown, not sent"
+        case _:
+            return type(reply).__name__
+
+
+DONE, FAILED, ABSENT, WORKING = "Succeeded", "Declined FAIL", "NotFound", "Pending PROCESSING"
+"""How `shown` tells what an inquiry found."""
