@@ -10,7 +10,7 @@ from worker.messages.command import CommandLimits
 from worker.refunds.entry import FinalEntry, Origin
 from worker.stream.intake import Disposition, Intake, Known, New, Refused, Repeat, Stray
 from worker.stream.ports import Headers, Record
-from worker.stream.routing import HOP_HEADER
+from worker.stream.routing import hop
 
 AGE_MAX_S = 1_000.0
 SIZE_MAX = 100_000
@@ -100,10 +100,17 @@ def test_a_command_of_another_partition_is_a_stray() -> None:
 
 def test_a_stray_that_was_forwarded_once_is_refused() -> None:
     """Forwarding again could go on for ever: two workers do not agree on the partition count."""
-    hopped: Headers = ((HOP_HEADER, b"1"),)
+    hopped: Headers = (hop(4),)
     refused = judged(record(0, value(ASTRAY), headers=hopped))
     assert error(refused) == "Misrouted"
     assert isinstance(judged(record(0, value(AT_HOME), headers=hopped)), New)
+
+
+def test_a_stray_that_was_forwarded_before_partitions_were_added_is_forwarded_once_more() -> None:
+    """It was on its way to the home that it had by another count."""
+    hopped: Headers = (hop(2),)
+    assert judged(record(0, value(ASTRAY), headers=hopped)) == Stray(3)
+    assert error(judged(record(0, value(ASTRAY), headers=(*hopped, hop(4))))) == "Misrouted"
 
 
 def test_the_home_is_found_by_the_decoded_id_and_not_by_the_records_key() -> None:

@@ -46,8 +46,10 @@ class Owner:
     def cleared(self, refund: Refund) -> bool:
         """Below the committed reach, with proof, fresh on both clocks, that nobody has taken over."""
         origin = refund.entry.origin
-        reader = self.partition.readers.get(origin.topic)
-        # A refund of an input that is no longer read comes from the ledger: what may have been sent is known there.
+        mine = origin.partition == self.partition.number
+        reader = self.partition.readers.get(origin.topic) if mine else None
+        # A refund of an input that is not read here (any more) comes from the ledger, which knows what may have been
+        # sent: its home was another partition before partitions were added.
         within_reach = reader is None or origin.offset < reader.reach
         return within_reach and not self._closing and self._leased()
 
