@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields
 from functools import partial
@@ -16,15 +16,19 @@ from aiokafka.errors import KafkaError
 from worker import __version__
 from worker.alipay.client import AmsGateway
 from worker.clock import SystemClock
+from worker.kafka.connection import reaching
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.journal import KafkaJournals
+from worker.kafka.layout import KafkaLayout
 from worker.kafka.source import KafkaSource
 from worker.messages.command import COMMAND_VERSION
 from worker.operations.health import serving
 from worker.operations.loop_lag import LoopLag
 from worker.operations.metrics import Metrics
 from worker.settings import Settings, accounts
+from worker.stream import growth
 from worker.stream.engine import Engine
+from worker.stream.growth import Found, Plan
 from worker.stream.limits import Limits
 from worker.stream.opening import open_partition
 from worker.stream.ports import Fenced, InDoubt, InputLost, WrongLedger
@@ -170,3 +174,18 @@ async def _release(number: int, inputs: KafkaInputs, journals: KafkaJournals, sc
         await opened.journal.commit(opened.partition.last_batch(scope.clock.now()))
     finally:
         await opened.journal.close()
+
+
+async def grow(settings: Settings, to: int, tell: Callable[[str], None], *, really: bool) -> Found:
+    """Have `to` partitions, or only look what that would take. Raises Unreachable, WrongLedger, Fenced, InDoubt."""
+    metrics = Metrics(SystemClock().now, settings.channels, __version__)
+    inputs = KafkaInputs(settings.kafka, [settings.topics.commands], settings.topics.ledger)
+    async with gateways(settings, metrics) as channels:
+        try:
+            async with reaching(settings.kafka):
+                await inputs.start()
+            plan = Plan(to, scope_of(settings, channels, metrics), tell)
+            work = growth.grow if really else growth.look
+            return await work(plan, KafkaLayout(settings, inputs), journals_of(settings))
+        finally:
+            await inputs.stop()

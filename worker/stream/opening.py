@@ -168,7 +168,8 @@ def _mend(found: Head, expected: tuple[str, int, str]) -> str:
         return "Undo the change"
     if found.partitions == REKEYING:
         return (
-            f"Partitions are being added, and that is not finished: {cure(partitions)} (--to as it was begun)"
+            "Partitions are being added, and that is not finished: stop all workers and run again, with the --to that "
+            "it was begun with: python -m worker topics grow"
         )
     if found.partitions > partitions:
         return "Partitions cannot be taken away: restore the topics"
@@ -185,8 +186,8 @@ async def _not_added(number: int, partitions: int, journals: Journals, scope: Sc
             entry = read_entry(record.key, record.value) if record.key == HEAD_KEY else None
             if isinstance(entry, Head) and entry.partitions != partitions:
                 raise WrongLedger(
-                    f"partition {number} of {scope.topics.ledger} is new, but partition 0 was written for "
-                    f"{entry.partitions} partitions: {cure(partitions)}"
+                    f"partition {number} of {scope.topics.ledger} is new, but partition 0 was written for another "
+                    f"number of partitions. {_mend(entry, (entry.group, partitions, entry.routing_key))}"
                 )
             if isinstance(entry, Head):
                 return
