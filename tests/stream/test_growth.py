@@ -277,6 +277,19 @@ async def test_it_refuses_while_the_group_has_members() -> None:
 
 
 @in_virtual_time
+async def test_it_refuses_when_a_worker_has_come_while_the_ledger_was_read() -> None:
+    """It has been fenced, but may not know yet, and may still call for what it reads."""
+    story = await told()
+
+    def come(step: str) -> None:
+        story.layout.present = 1
+
+    found = await grow(Plan(AFTER, story.world.worker.scope, come), story.layout, story.world.worker.journals)
+    assert "stop all workers" in found.refused[0]
+    assert story.world.head(0).partitions == BEFORE
+
+
+@in_virtual_time
 async def test_it_refuses_fewer_partitions_than_there_are() -> None:
     story = await told()
     assert "there can only be more" in (await story.grow(1)).refused[0]
@@ -418,6 +431,17 @@ async def test_an_open_refund_of_a_partition_that_did_not_end_in_order_is_doubte
         assert not (await story.grow()).refused
         await story.work()
         assert story.world.gateway.attempts(name)[0].ambiguous is not closed
+
+
+@in_virtual_time
+async def test_a_refund_that_was_read_far_along_its_old_input_is_called_in_its_new_home() -> None:
+    """There its offset would be far above the reach; what was sent of it is known from the ledger."""
+    (name,) = moved(1)
+    story = crashed([], reach=0)
+    story.world.kafka.append(LEDGER, 0, write_entry(entry(name, offset=100_000)), ledger_key(name))
+    assert not (await story.grow()).refused
+    await story.work()
+    assert story.world.outcomes(name) == [SUCCEEDED]
 
 
 @in_virtual_time
