@@ -12,11 +12,12 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from worker.kafka.connection import connection_options, reaching
 from worker.kafka.doubt import in_doubt_if_lost
+from worker.kafka.foreign import read_around, stuck_at
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.records import record_of
 from worker.kafka.topics import admin
 from worker.settings import Settings
-from worker.stream.ports import Bounds, InDoubt, Record
+from worker.stream.ports import Bounds, Record
 
 LOOK_AGAIN_S: Final = 0.1
 READ_WAIT_MS: Final = 200
@@ -96,12 +97,22 @@ class KafkaLayout:
                     consumer.assign([part])
                     consumer.seek(part, start)
                     while await consumer.position(part) < end:
-                        batches = await consumer.getmany(part, timeout_ms=READ_WAIT_MS)
-                        yield [record_of(one) for one in batches.get(part, ()) if one.offset < end]
-            except UnicodeDecodeError as error:
-                raise InDoubt(f"{part.topic}-{part.partition}: a header's name is not UTF-8") from error
+                        yield [record for record in await _read_on(consumer, part) if record.offset < end]
             finally:
                 await consumer.stop()
+
+
+async def _read_on(consumer: AIOKafkaConsumer, part: TopicPartition) -> Sequence[Record]:
+    start = await consumer.position(part)
+    try:
+        batches = await consumer.getmany(part, timeout_ms=READ_WAIT_MS)
+    except UnicodeDecodeError:
+        stuck = stuck_at(consumer)
+        read = None if stuck is None else await read_around(consumer, *stuck)
+        found, after = read or ([], start)
+        consumer.seek(part, after)
+        return found
+    return [record_of(record) for record in batches.get(part, ())]
 
 
 async def _knows(client: AIOKafkaClient, node: int, topic: str, partitions: int) -> bool:

@@ -1,7 +1,6 @@
 """The consumer of the input topics, on aiokafka."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
@@ -14,15 +13,15 @@ from typing_extensions import override
 
 from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import connection_options
+from worker.kafka.foreign import read_around, stuck_at
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.records import record_of
-from worker.kafka.tap import Moment, stuck_at, watch_membership
+from worker.kafka.tap import Moment, watch_membership
 from worker.settings import KafkaSettings
 from worker.stream.ports import Bounds, Clock, InputLost, Record
 
 log = logging.getLogger(__name__)
 STOP_S: Final = 10.0
-REREAD_MS: Final = 1_000
 
 Assigned = Callable[[Collection[int]], None]
 Revoked = Callable[[Collection[int]], Awaitable[None]]
@@ -47,6 +46,7 @@ class KafkaSource:
         self._clock = clock
         self._resumed: set[int] = set()
         self._next: dict[TopicPartition, int] = {}  # the offset after all that was given to the caller
+        self._moves = 0  # how often reading was begun anew somewhere, or ended
         self._heartbeat = (clock.monotonic(), clock.now())
         self._consumer: AIOKafkaConsumer | None = None
         self._polling = asyncio.Lock()
@@ -100,7 +100,7 @@ class KafkaSource:
                         timeout_ms=round(wait_s * 1000), max_records=records_max
                     )
                 except UnicodeDecodeError as error:
-                    return await self._around(error)
+                    return await self._around(error, records_max)
         except NoOffsetForPartitionError:
             # Of a partition that is not open yet: its position is set when it is.
             return []
@@ -119,31 +119,31 @@ class KafkaSource:
             if record.partition in self._resumed
         ]
 
-    async def _around(self, error: UnicodeDecodeError) -> list[Record]:
-        """Kafka promises UTF-8 for the names of headers and checks nothing; aiokafka fails on them, again and again.
-
-        One producer's mistake must not stop a partition: what comes before such a record is read one by one, then only
-        the record's place.
-        """
+    async def _around(self, error: UnicodeDecodeError, records_max: int) -> list[Record]:
+        """One producer's mistake must not stop a partition, nor what comes after it. All or nothing: see `foreign`."""
         consumer = self._joined
         stuck = stuck_at(consumer)
         if stuck is None:
             raise error
         part, offset = stuck
-        found: list[Record] = []
-        # A rebalance may have taken partitions away meanwhile.
-        with contextlib.suppress(IllegalStateError):
-            # What the failed poll had taken from other partitions is not given a second time.
-            for resumed in (one for number in self._resumed for one in self._mine(number)):
-                consumer.seek(resumed, self._next.get(resumed, await consumer.position(resumed)))
-            with contextlib.suppress(UnicodeDecodeError):
-                while await consumer.position(part) < offset:
-                    one = await consumer.getmany(part, timeout_ms=REREAD_MS, max_records=1)
-                    found += self._records(one)
-            consumer.seek(part, offset + 1)
-            self._next[part] = offset + 1
-            if part.partition in self._resumed:
-                found.append(_unreadable(part, offset, round(self._clock.now() * 1000)))
+        # What the failed poll had taken from any partition is not given a second time.
+        for one in (one for number in self._resumed for one in self._mine(number) if one in self._next):
+            consumer.seek(one, self._next[one])
+        moves = self._moves
+        try:
+            read = await read_around(consumer, part, offset)
+        except IllegalStateError:
+            return []  # a rebalance has taken it away
+        if moves != self._moves or read is None:
+            # Opened anew or paused meanwhile: what was read belongs to the opening before. The next poll tries again.
+            if part in self._next and part in consumer.assignment():
+                consumer.seek(part, self._next[part])
+            return []
+        found, after = read
+        if len(found) > records_max:
+            found, after = found[:records_max], found[records_max].offset
+        consumer.seek(part, after)
+        self._next[part] = after
         return found
 
     async def bounds(self, partition: int) -> Mapping[str, Bounds]:
@@ -157,6 +157,7 @@ class KafkaSource:
     def resume(self, partition: int, positions: Mapping[str, int] | None = None) -> None:
         """Read on, from `positions` if given."""
         parts = self._mine(partition)
+        self._moves += 1
         for part in parts:
             if positions is not None:
                 self._joined.seek(part, positions[part.topic])
@@ -167,6 +168,7 @@ class KafkaSource:
 
     def pause(self, partition: int) -> None:
         """Read no more of it. Nothing if it is not assigned."""
+        self._moves += 1
         self._resumed.discard(partition)
         self._joined.pause(*self._mine(partition))
 
@@ -193,6 +195,7 @@ class KafkaSource:
     def assigned(self, parts: Iterable[TopicPartition]) -> None:
         """A rebalance has ended; what was paused before is not any more."""
         parts = list(parts)
+        self._moves += 1
         self._resumed.clear()
         self._next.clear()
         self._joined.pause(*parts)
@@ -224,11 +227,6 @@ class KafkaSource:
         if self._consumer is not None:
             await _stop(self._consumer)
         await _stop(self._inputs)
-
-
-def _unreadable(part: TopicPartition, offset: int, now_ms: int) -> Record:
-    why = "the name of one of its headers is not UTF-8, so that Kafka's client cannot take it apart"
-    return Record(part.topic, part.partition, offset, now_ms, 0, None, None, (), unreadable=why)
 
 
 class _Listener(ConsumerRebalanceListener):

@@ -1,13 +1,12 @@
 """Sees a client's requests and answers, where aiokafka offers no public way to (its issue #1154).
 
-The only place that reaches into aiokafka; a test on the real broker fails if a release moves what it touches.
+With `foreign`, all that reaches into aiokafka; a test on the real broker fails if a release moves what it touches.
 """
 
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from aiokafka.protocol.transaction import EndTxnRequest
 
@@ -38,19 +37,6 @@ def watch_membership(
         return answer
 
     client.send = watched  # type: ignore[method-assign]  # that is what a tap is
-
-
-def stuck_at(consumer: AIOKafkaConsumer) -> tuple[TopicPartition, int] | None:
-    """The record that `getmany` has just failed to take apart; None if it was not a record that failed.
-
-    It would fail on it again and again, and with it every partition that is read here.
-    """
-    fetcher: Any = consumer._fetcher  # noqa: SLF001 -- see the module's docstring
-    for part, result in fetcher._records.items():  # noqa: SLF001
-        records = getattr(result, "_partition_records", None)
-        if records is not None and inspect.getgeneratorstate(records._records_iterator) == inspect.GEN_CLOSED:  # noqa: SLF001
-            return part, records.next_fetch_offset
-    return None
 
 
 def forbid_repeated_end(producer: AIOKafkaProducer) -> Callable[[], None]:
