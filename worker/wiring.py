@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields
 from functools import partial
@@ -17,8 +17,10 @@ from worker.alipay.gateway import ChannelGateway
 from worker.alipay.notification import NotificationReader
 from worker.alipay.notification_readers import notification_reader
 from worker.clock import SystemClock
+from worker.kafka.connection import reaching
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.journal import KafkaJournals
+from worker.kafka.layout import KafkaLayout
 from worker.kafka.signals import KafkaSignals
 from worker.kafka.source import KafkaSource
 from worker.operations.health import serving
@@ -28,7 +30,9 @@ from worker.operations.notifications import Notifications, notified
 from worker.operations.reload import Reloading
 from worker.settings import Settings, Source, accounts, command_limits
 from worker.settings.commands import fingerprint
+from worker.stream import growth
 from worker.stream.engine import Engine
+from worker.stream.growth import Found, Plan
 from worker.stream.limits import Limits
 from worker.stream.opening import open_partition
 from worker.stream.ports import Fenced, InDoubt, InputLost, WrongLedger
@@ -239,3 +243,19 @@ async def _release(number: int, inputs: KafkaInputs, journals: KafkaJournals, sc
         await opened.journal.commit(opened.partition.last_batch(scope.clock.now()))
     finally:
         await opened.journal.close()
+
+
+async def grow(settings: Settings, to: int, tell: Callable[[str], None], *, really: bool) -> Found:
+    """Have `to` partitions, or only look what that would take. Raises Unreachable, WrongLedger, Fenced, InDoubt."""
+    metrics = Metrics(SystemClock().now, settings.channels, __version__)
+    inputs = KafkaInputs(settings.kafka, inputs_of(settings), settings.topics.ledger)
+    loaded = accounts(settings)
+    async with gateways(loaded, metrics) as channels:
+        try:
+            async with reaching(settings.kafka):
+                await inputs.start()
+            plan = Plan(to, scope_of(settings, readable_of(settings, loaded), channels, metrics), tell)
+            work = growth.grow if really else growth.look
+            return await work(plan, KafkaLayout(settings, inputs), journals_of(settings))
+        finally:
+            await inputs.stop()

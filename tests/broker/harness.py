@@ -21,7 +21,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from tests.broker.processes import WAIT_MAX_S, Worker
 from tests.broker.settings_file import CLIENT_ID, toml
-from tests.broker.sight import Sight, watching
+from tests.broker.sight import Sight, read_added, watching
 from worker.alipay.keys import new_key_pair
 from worker.demo.evidence import Evidence
 from worker.demo.local import free_port
@@ -52,6 +52,7 @@ class World(Sight):
     config: Path
     producer: AIOKafkaProducer
     workers: list[Worker] = field(default_factory=list)
+    former: list[int] = field(default_factory=list)
 
     # Workers.
 
@@ -78,6 +79,15 @@ class World(Sight):
             said, _ = await process.communicate()
         if process.returncode:
             raise AssertionError(f"{words} ended with {process.returncode}:\n{said.decode()}\n{self.tails()}")
+
+    async def grow(self, partitions: int) -> None:
+        """Run the command that adds partitions, and have settings, order systems and this reader follow."""
+        await self.command("topics", "grow", "--to", str(partitions), "--yes")
+        self.former.append(self.partitions)
+        self.config = self.configured(topics={"partitions": partitions})
+        self.settings = parse(self.config, {})
+        await read_added(self.consumer, self.settings)
+        await self.producer.client.force_metadata_update()
 
     def configured(self, **sections: Mapping[str, Any]) -> Path:
         """Another settings file: the same world, some settings changed."""
@@ -140,7 +150,9 @@ class World(Sight):
 
     async def proven(self) -> Evidence:
         """All promises hold for everything that is on the topics and in Alipay's books now."""
-        evidence = await read_evidence(self.settings, self.simulator.url, within_s=WAIT_MAX_S)
+        evidence = await read_evidence(
+            self.settings, self.simulator.url, within_s=WAIT_MAX_S, former=self.former
+        )
         violations = [f"{promise.number} {text}" for promise in PROMISES for text in promise.check(evidence)]
         if violations:
             raise AssertionError("\n".join([*violations, self.tails()]))

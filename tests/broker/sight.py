@@ -106,17 +106,27 @@ async def watching(bootstrap_servers: str, settings: Settings) -> AsyncIterator[
     )
     await consumer.start()
     try:
-        names = settings.topics
-        counts = {
-            names.commands: names.partitions,
-            names.ledger: names.partitions,
-            names.dead_letters: names.partitions,
-            names.results: names.results_partitions,
-        }
-        consumer.assign(
-            [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]
-        )
+        consumer.assign(_parts(settings))
         await consumer.seek_to_beginning()
         yield consumer
     finally:
         await consumer.stop()
+
+
+async def read_added(consumer: AIOKafkaConsumer, settings: Settings) -> None:
+    """Read the partitions that the topics have now, the old ones from where they were read to."""
+    read = {part: await consumer.position(part) for part in consumer.assignment()}
+    consumer.assign(_parts(settings))
+    for part in consumer.assignment():
+        consumer.seek(part, read.get(part, 0))
+
+
+def _parts(settings: Settings) -> list[TopicPartition]:
+    names = settings.topics
+    counts = {
+        names.commands: names.partitions,
+        names.ledger: names.partitions,
+        names.dead_letters: names.partitions,
+        names.results: names.results_partitions,
+    }
+    return [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]

@@ -159,7 +159,11 @@ async def test_whatever_is_no_command_is_a_dead_letter_with_its_reason(make_worl
     await here.settled()
     expected = [*records, Problem.BAD_CLOUD_EVENT, Problem.TOO_OLD]
     assert sorted(text(record, REASON) for record in here.letters) == sorted(expected)
-    assert set(Problem) - set(expected) == {Problem.CONFLICT, Problem.MISROUTED}  # have their own tests
+    assert set(Problem) - set(expected) == {
+        Problem.CONFLICT,
+        Problem.MISROUTED,
+        Problem.UNREADABLE_RECORD,
+    }  # have their own tests
     unanswered = {Problem.TOMBSTONE, Problem.TOO_LARGE, Problem.NOT_UTF8, Problem.NOT_JSON, Problem.TOO_DEEP}
     errors = [orjson.loads(record.value or b"")["error"] for record in here.events("refund.rejected.v1")]
     assert sorted(errors) == sorted(set(expected) - unanswered)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -264,10 +264,11 @@ class RealKafka(Brokers):
 
     def __init__(self, bootstrap_servers: str, names: Names) -> None:
         super().__init__(settings(bootstrap_servers, names), names)
+        self.consumers: Callable[..., AIOKafkaConsumer] = AIOKafkaConsumer
 
     @override
     def clients(self) -> Clients:
-        return AIOKAFKA
+        return replace(AIOKAFKA, consumer=self.consumers)
 
     async def create(self) -> None:
         """Make the topics."""

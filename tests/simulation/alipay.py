@@ -30,8 +30,8 @@ from worker.stream.ports import Clock
 
 TAIL_S: Final = 6.0
 """How late a request can still arrive at Alipay, counted from its sending."""
-SEEN_AFTER_S: Final = 2.0
-"""How soon after a refund a mainland's query may not see it yet: 10 s, about five times faster."""
+SEEN_AFTER_S: Final = 4.0
+"""How soon after a refund a mainland's query may not see it yet. The worker asks earlier than that on purpose."""
 PACE: Final = PaceSettings(rate_min=4.0, step=4.0, cut_pause_s=0.5, calm_s=3.0, wait_max_s=3.0)
 RAMP_RATE: Final = 10.0
 KINDS: Final = tuple(ALIPAY)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-HUNT_SEEDS_MAX: Final = 300
-TIMEOUT_S: Final = 240.0
+HUNT_SEEDS_MAX: Final = 1_000  # the rarest of them takes some 200
+TIMEOUT_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)

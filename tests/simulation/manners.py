@@ -55,13 +55,13 @@ _MAINLAND: Final[Shares] = (
     (modes.decline("ACQ.TRADE_HAS_FINISHED"), 0.03),
     (modes.decline("ACQ.REASON_TRADE_BEEN_FREEZEN"), 0.02),
     (modes.decline("ACQ.TRADE_STATUS_ERROR"), 0.03),
-    (modes.refuse("ACQ.DISCORDANT_REPEAT_REQUEST"), 0.01),
+    (modes.refuse("ACQ.DISCORDANT_REPEAT_REQUEST"), 0.02),
     (modes.balance_empty(), 0.04),
     (modes.accepted_then_success(1), 0.04),
     (modes.accepted_then_fail(1), 0.04),
     (modes.gbk(), 0.03),
     (modes.gbk(unknown_unsigned=True), 0.02),
-    (modes.duplicated(), 0.02),
+    (modes.duplicated(), 0.05),
     (modes.unsigned_f("ACQ.TRADE_HAS_FINISHED"), 0.03),
     *_UNTRUE,
 )
@@ -76,17 +76,17 @@ _ASKED: Final[Shares] = (
     (modes.http_502(), 0.04),
 )
 # "Not found" of a known refund is a hiccup, never a habit: three in a row are proof.
-_AMS_ASKED: Final[Shares] = (*_ASKED, (modes.order_not_exist(), 0.08))
+_AMS_ASKED: Final[Shares] = (*_ASKED, (modes.order_not_exist(), 0.12))
 _MAINLAND_ASKED: Final[Shares] = (
     *_ASKED,
     (modes.gbk(), 0.04),
     (modes.gbk(unknown_unsigned=True), 0.03),
     (modes.unsigned_s(), 0.03),
     (modes.garbled(), 0.02),
-    (modes.refund_status("REFUND_PROCESSING"), 0.03),
+    (modes.refund_status("REFUND_PROCESSING"), 0.07),
 )
 INQUIRIES: Final = {Speaks.AMS: _AMS_ASKED, Speaks.V2: _MAINLAND_ASKED, Speaks.V3: _MAINLAND_ASKED}
-ASKED_TOO_EARLY: Final = 0.3
+ASKED_TOO_EARLY: Final = 0.9
 """The share of a mainland's queries, soon after their refund, that do not see it yet."""
 
 

@@ -62,10 +62,10 @@ def terms_of(*, asynchronous: bool, mainland: bool) -> Terms:
     if mainland:
         return Terms(
             asynchronous=False,
-            backoff=Backoff(SEEN_AFTER_S, 0.5, 12.0),
+            backoff=Backoff(2.0, 0.5, 12.0),
             submit_for_s=5.0,
             absences_needed=1,
-            absences_apart_s=SEEN_AFTER_S,
+            absences_apart_s=2.0,
             quiet_s=DEADLINE_S + TAIL_S + SEEN_AFTER_S + CLOCKS_APART_S,
             provider_id_window_s=3_600.0,
             attempts_max=60,

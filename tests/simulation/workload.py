@@ -67,7 +67,7 @@ def workload(seed: int, partitions: int, refunds: int, channel: Channel) -> Work
     requests: list[Request] = []
     for number in range(refunds):
         # Few payments have many refunds: order matters only where they meet.
-        payment = int(len(paid) * random.random() ** 2)
+        payment = int(len(paid) * random.random() ** (3 if channel.mainland else 2))
         unknown = random.random() < 0.03
         at = random.uniform(0.0, ASKING_S) if random.random() < 0.5 else 4.0 * random.randrange(7)
         drawn = draw(number, -1 if unknown else payment)

@@ -94,6 +94,9 @@ class FakeJournals:
         self.opened.append(journal)
         return journal
 
+    def replay(self, partition: int) -> AsyncIterator[Sequence[Record]]:
+        return FakeJournal(self._kafka, self._ledger, partition, epoch=0).replay()
+
 
 class FakeJournal:
     """One epoch of one transactional id."""

@@ -1,5 +1,6 @@
 """What a record is taken for, and in which order the checks are made."""
 
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -9,7 +10,7 @@ from worker.messages.command import CommandLimits
 from worker.refunds.entry import FinalEntry, Origin
 from worker.stream.intake import Disposition, Intake, Known, New, Refused, Repeat, Stray
 from worker.stream.ports import Headers, Record
-from worker.stream.routing import HOP_HEADER
+from worker.stream.routing import hop
 from worker.stream.scope import Readable
 
 AGE_MAX_S = 1_000.0
@@ -67,6 +68,14 @@ def test_other_business_under_a_known_id_is_a_conflict(changes: dict[str, object
     assert refused.invalid.refund_request_id == AT_HOME
 
 
+def test_a_record_that_the_client_could_not_take_apart_is_refused_by_its_place() -> None:
+    refused = judged(replace(record(7, b""), value=None, unreadable="no UTF-8"))
+    assert error(refused) == "UnreadableRecord"
+    assert isinstance(refused, Refused)
+    assert "no UTF-8" in refused.invalid.message
+    assert refused.invalid.cause.id == f"{COMMANDS}-0-7"
+
+
 def test_the_very_record_read_again_is_a_redelivery() -> None:
     known = Known(digest(value(AT_HOME)), Origin(COMMANDS, 0, 7, 0))
     repeat = judged(record(7, value(AT_HOME)), known)
@@ -94,10 +103,17 @@ def test_a_command_of_another_partition_is_a_stray() -> None:
 
 def test_a_stray_that_was_forwarded_once_is_refused() -> None:
     """Forwarding again could go on for ever: two workers do not agree on the partition count."""
-    hopped: Headers = ((HOP_HEADER, b"1"),)
+    hopped: Headers = (hop(4),)
     refused = judged(record(0, value(ASTRAY), headers=hopped))
     assert error(refused) == "Misrouted"
     assert isinstance(judged(record(0, value(AT_HOME), headers=hopped)), New)
+
+
+def test_a_stray_that_was_forwarded_before_partitions_were_added_is_forwarded_once_more() -> None:
+    """It was on its way to the home that it had by another count."""
+    hopped: Headers = (hop(2),)
+    assert judged(record(0, value(ASTRAY), headers=hopped)) == Stray(3)
+    assert error(judged(record(0, value(ASTRAY), headers=(*hopped, hop(4))))) == "Misrouted"
 
 
 def test_the_home_is_found_by_the_decoded_id_and_not_by_the_records_key() -> None:

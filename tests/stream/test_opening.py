@@ -11,7 +11,7 @@ from tests.stream.stage import COMMANDS, GROUP, LEDGER, NOW, SIGNALS, entry, hea
 from tests.stream.world import World
 from tests.virtual_time import in_virtual_time
 from worker.messages.ledger import HEAD_KEY, ledger_key, write_entry
-from worker.refunds.entry import FinalEntry, Head, OpenEntry, Reading
+from worker.refunds.entry import REKEYING, FinalEntry, Head, OpenEntry, Reading
 from worker.stream.opening import open_partition
 from worker.stream.ports import Batch, Fenced, InDoubt, WrongLedger
 
@@ -200,13 +200,39 @@ async def test_a_final_refund_that_was_asked_for_anew_after_its_retention_is_not
 
 
 @in_virtual_time
-async def test_a_ledger_of_another_group_count_or_routing_stops_the_worker() -> None:
-    for wrong in (head(group="another"), head(partitions=2), head(routing_key="payment")):
-        world = World()
-        write(world.kafka, wrong)
-        with pytest.raises(WrongLedger, match=r"re-key|Undo"):
-            await world.open()
-        assert world.worker.journals.opened[-1].closed
+@pytest.mark.parametrize(
+    ("wrong", "cure"),
+    [
+        (head(group="another", partitions=2), "Undo the change"),
+        (head(routing_key="payment", partitions=2), "Undo the change"),
+        (head(partitions=1), "were added: .* topics grow --to 2 --yes"),
+        (head(partitions=REKEYING), "not finished: .* topics grow"),
+        (head(partitions=3), "cannot be taken away"),
+    ],
+)
+async def test_a_ledger_of_another_group_count_or_routing_stops_the_worker(wrong: Head, cure: str) -> None:
+    world = World(partitions=2)
+    write(world.kafka, wrong)
+    with pytest.raises(WrongLedger, match=cure):
+        await world.open()
+    assert world.worker.journals.opened[-1].closed
+
+
+@in_virtual_time
+async def test_an_added_partition_is_not_begun_as_if_its_refunds_were_new() -> None:
+    """Those that are at home there by the new count are remembered in other partitions."""
+    for partitions in (REKEYING, 1):
+        world = World(partitions=2)
+        write(world.kafka, head(partitions=partitions))
+        with pytest.raises(WrongLedger, match="topics grow"):
+            await world.open(1)
+
+
+@in_virtual_time
+async def test_a_partition_that_is_opened_later_than_another_is_begun() -> None:
+    world = World(partitions=2)
+    write(world.kafka, head(partitions=2))
+    assert (await world.open(1)).partition.books.head.partitions == 2
 
 
 @in_virtual_time
@@ -309,4 +335,4 @@ async def test_a_record_forwarded_home_is_found_there() -> None:
     batch: Batch = opened.partition.books.batch(world.clock.monotonic())
     await opened.journal.commit(batch)
     (arrived,) = world.kafka.logs[COMMANDS, 1]
-    assert (arrived.value, header(arrived, "refund-hop")) == (value(astray), "1")
+    assert (arrived.value, header(arrived, "refund-hop")) == (value(astray), "2")

@@ -95,7 +95,7 @@ def test_strays_wait_until_the_position_passes_their_record() -> None:
     assert not [outgoing for outgoing in bench.commit().batch.records if outgoing.topic == "refund.commands"]
     bench.answer(here)
     (stray,) = bench.commit().on("refund.commands")
-    assert (stray.partition, stray.value, header(stray, HOP_HEADER)) == (1, value(astray), "1")
+    assert (stray.partition, stray.value, header(stray, HOP_HEADER)) == (1, value(astray), "2")
 
 
 def test_a_forwarded_stray_keeps_its_time() -> None:

@@ -44,7 +44,7 @@ class Evidence:
 
     `commands`, `results`, `dead_letters`: every record, in offset order per partition. `ledger`: the last entry
     by partition and key, heads not among them. `committed`: the group's offset by partition of the commands.
-    `limits`: what the worker is configured to accept as a command.
+    `limits`: what the worker is configured to accept as a command. `former`: partition counts that there were before.
 
     Taken while the worker runs, the parts must have been read in this order: committed, ledger, then results,
     dead letters and commands, then Alipay. Each then shows at least what the one before it refers to.
@@ -59,6 +59,7 @@ class Evidence:
     partitions: int
     limits: CommandLimits
     routing_key: str = "refundRequestId"
+    former: tuple[int, ...] = ()
 
     @property
     def unread(self) -> int:
@@ -80,16 +81,21 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A record of the commands topic, and what it says. `home`: where its refund belongs, -1 if unreadable."""
+    """A record of the commands topic, and what it says. `home`: where its refund belongs, -1 if unreadable.
+
+    `homes`: with those that it had by former partition counts.
+    """
 
     place: Place
     record: Record
     command: Command | Invalid
     home: int
+    homes: frozenset[int] = frozenset()
 
     @property
     def stray(self) -> bool:
-        return self.home not in {-1, self.place.partition}
+        """Whether it never belonged where it is."""
+        return self.place.partition not in {self.home, *self.homes} and self.home != -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +192,9 @@ def _asked(record: Record, evidence: Evidence) -> Asked:
     command = read_command(record.value, record.headers, origin, evidence.limits)
     if isinstance(command, Invalid):
         return Asked(place, record, command, -1)
-    return Asked(
-        place, record, command, home(routing_value(command, evidence.routing_key), evidence.partitions)
-    )
+    value = routing_value(command, evidence.routing_key)
+    homes = frozenset(home(value, count) for count in (evidence.partitions, *evidence.former))
+    return Asked(place, record, command, home(value, evidence.partitions), homes)
 
 
 def _told(record: Record, alipay: AlipayView) -> Told | None:

@@ -84,10 +84,10 @@ def _lost(asked: Asked, known: Index) -> str:
     if isinstance(command, Invalid):
         return f"is committed and no dead letter, but cannot be read: {command.message}"
     if asked.stray and not is_forwarded(asked.record):
-        arrived = (asked.home, asked.record.value) in known.forwarded
+        arrived = any((at, asked.record.value) in known.forwarded for at in {asked.home, *asked.homes})
         return "" if arrived else f"belongs to partition {asked.home}, but was not forwarded there"
     key = command.refund_request_id
-    entry = known.evidence.ledger.get((place.partition, key))
+    entry = known.evidence.ledger.get((asked.home, key))
     if entry is None and key not in known.outcomes:
         return f"{key} is committed, but neither open, final nor a dead letter"
     if isinstance(entry, OpenEntry) and entry.state is State.PARKED and key in known.outcomes:

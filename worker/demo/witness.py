@@ -6,6 +6,7 @@ It shares with the worker the settings (where, and what the topics are called) a
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final, Self
 
 import aiohttp
@@ -34,15 +35,21 @@ class NotReached(Exception):
 
 
 async def read_evidence(
-    settings: Settings, simulator_url: str = "", *, within_s: float = WITHIN_S
+    settings: Settings,
+    simulator_url: str = "",
+    *,
+    within_s: float = WITHIN_S,
+    former: Sequence[int] = (),
 ) -> Evidence:
     """One look at everything, from the beginning of every topic to the high watermark.
+
+    `former`: how many partitions the commands had before.
 
     Without `simulator_url` Alipay's books are empty. Raises NotReached after `within_s`: an open transaction holds
     read_committed readers back until the worker that began it, or its successor, or the broker ends it.
     """
     async with Witness(settings, simulator_url) as witness:
-        return await witness.look(within_s)
+        return replace(await witness.look(within_s), former=tuple(former))
 
 
 class Witness:

@@ -12,6 +12,7 @@ from worker.kafka.connection import connection_options
 from worker.kafka.doubt import in_doubt_if_lost
 from worker.settings import KafkaSettings
 from worker.stream.ports import Bounds, InDoubt, WrongLedger
+from worker.stream.rekeying import cure
 
 LOOKUP_S: Final = 20.0
 
@@ -58,7 +59,8 @@ class KafkaInputs:
             raise InDoubt(f"a topic is missing: {counts}; create it with: python -m worker topics create")
         if len(set(counts.values())) != 1:
             raise WrongLedger(
-                f"the input topics and the ledger must have one partition count, but have {counts}"
+                f"the input topics and the ledger must have one partition count, but have {counts}; "
+                f"{cure(max(counts.values()))}"
             )
         return next(iter(counts.values()))
 

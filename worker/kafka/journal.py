@@ -79,27 +79,22 @@ class KafkaJournals:
             raise
         return journal
 
+    def replay(self, partition: int) -> AsyncIterator[Sequence[Record]]:
+        """The ledger of any partition, as it is now. Fences nobody."""
+        part = TopicPartition(self._ledger_topic, partition)
+        return KafkaLedger(part, self._kafka, self._limits, self._clients).replay()
 
-class KafkaJournal:
-    """One opening's producer. After the first error it only closes: a client in doubt must not speak again."""
+
+class KafkaLedger:
+    """One partition of the ledger topic, for reading."""
 
     def __init__(
-        self,
-        producer: AIOKafkaProducer,
-        begun: Any,
-        ledger: TopicPartition,
-        kafka: KafkaSettings,
-        limits: Limits,
-        clients: Clients,
+        self, ledger: TopicPartition, kafka: KafkaSettings, limits: Limits, clients: Clients
     ) -> None:
-        self._producer = producer
         self._clients = clients
-        self._begun = begun
         self._ledger = ledger
         self._kafka = kafka
         self._limits = limits
-        self._positions: dict[str, int] = {}
-        self._over = False
 
     async def replay(self) -> AsyncIterator[Sequence[Record]]:
         """The ledger, read committed, to the high watermark as it is now. However long it is, it must go forward."""
@@ -150,6 +145,25 @@ class KafkaJournal:
             auto_offset_reset="none",
             isolation_level=isolation,
         )
+
+
+class KafkaJournal(KafkaLedger):
+    """One opening's producer. After the first error it only closes: a client in doubt must not speak again."""
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        begun: Any,
+        ledger: TopicPartition,
+        kafka: KafkaSettings,
+        limits: Limits,
+        clients: Clients,
+    ) -> None:
+        super().__init__(ledger, kafka, limits, clients)
+        self._producer = producer
+        self._begun = begun
+        self._positions: dict[str, int] = {}
+        self._over = False
 
     async def commit(self, batch: Batch) -> None:
         """One transaction, wholly visible or not at all. Raises Fenced or InDoubt."""

@@ -8,10 +8,12 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.structs import ConsumerRecord
 from typing_extensions import override
 
 from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import connection_options
+from worker.kafka.foreign import read_around, stuck_at
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.records import record_of
 from worker.kafka.tap import Moment, watch_membership
@@ -23,6 +25,7 @@ STOP_S: Final = 10.0
 
 Assigned = Callable[[Collection[int]], None]
 Revoked = Callable[[Collection[int]], Awaitable[None]]
+Batches = Mapping[TopicPartition, Sequence[ConsumerRecord[bytes | None, bytes | None]]]
 
 
 class KafkaSource:
@@ -42,6 +45,8 @@ class KafkaSource:
         self._topics = tuple(topics)
         self._clock = clock
         self._resumed: set[TopicPartition] = set()
+        self._next: dict[TopicPartition, int] = {}  # the offset after all that was given to the caller
+        self._moves = 0  # how often reading was begun anew somewhere, or ended
         self._heartbeat = (clock.monotonic(), clock.now())
         self._consumer: AIOKafkaConsumer | None = None
         self._polling = asyncio.Lock()
@@ -90,7 +95,12 @@ class KafkaSource:
         """Records of resumed partitions. Raises InputLost when records that were not read yet are gone."""
         try:
             async with self._polling:
-                batches = await self._joined.getmany(timeout_ms=round(wait_s * 1000), max_records=records_max)
+                try:
+                    batches = await self._joined.getmany(
+                        timeout_ms=round(wait_s * 1000), max_records=records_max
+                    )
+                except UnicodeDecodeError as error:
+                    return await self._around(error, records_max)
         except NoOffsetForPartitionError:
             # Of a partition that is not open yet: its position is set when it is.
             return []
@@ -98,12 +108,43 @@ class KafkaSource:
             raise InputLost(
                 f"records were deleted before they were read: {error}; check the topic's retention"
             ) from error
+        return self._records(batches)
+
+    def _records(self, batches: Batches) -> list[Record]:
+        self._next.update({part: batch[-1].offset + 1 for part, batch in batches.items() if batch})
         return [
             record_of(record)
             for batch in batches.values()
             for record in batch
             if TopicPartition(record.topic, record.partition) in self._resumed
         ]
+
+    async def _around(self, error: UnicodeDecodeError, records_max: int) -> list[Record]:
+        """One producer's mistake must not stop a partition, nor what comes after it. All or nothing: see `foreign`."""
+        consumer = self._joined
+        stuck = stuck_at(consumer)
+        if stuck is None:
+            raise error
+        part, offset = stuck
+        # What the failed poll had taken from any partition is not given a second time.
+        for one in self._resumed.intersection(self._next, consumer.assignment()):
+            consumer.seek(one, self._next[one])
+        moves = self._moves
+        try:
+            read = await read_around(consumer, part, offset)
+        except IllegalStateError:
+            return []  # a rebalance has taken it away
+        if moves != self._moves or read is None:
+            # Opened anew or paused meanwhile: what was read belongs to the opening before. The next poll tries again.
+            if part in self._next and part in consumer.assignment():
+                consumer.seek(part, self._next[part])
+            return []
+        found, after = read
+        if len(found) > records_max:
+            found, after = found[:records_max], found[records_max].offset
+        consumer.seek(part, after)
+        self._next[part] = after
+        return found
 
     async def bounds(self, partition: int) -> Mapping[str, Bounds]:
         """Of each input topic."""
@@ -116,14 +157,17 @@ class KafkaSource:
     def resume(self, partition: int, positions: Mapping[str, int] | None = None) -> None:
         """Read on, from `positions` if given."""
         parts = self._mine(partition)
+        self._moves += 1
         for part in parts:
             if positions is not None:
                 self._joined.seek(part, positions[part.topic])
+                self._next[part] = positions[part.topic]
         self._joined.resume(*parts)
         self._resumed.update(parts)
 
     def pause(self, partition: int, topic: str | None = None) -> None:
         """Read no more of it. Nothing if it is not assigned."""
+        self._moves += 1
         paused = [part for part in self._mine(partition) if topic in (None, part.topic)]
         self._resumed = {
             part for part in self._resumed if part.partition != partition or topic not in (None, part.topic)
@@ -153,7 +197,9 @@ class KafkaSource:
     def assigned(self, parts: Iterable[TopicPartition]) -> None:
         """A rebalance has ended; what was paused before is not any more."""
         parts = list(parts)
+        self._moves += 1
         self._resumed.clear()
+        self._next.clear()
         self._joined.pause(*parts)
         for part in parts:
             # Any position will do until `resume` gives the right one. Without a committed offset there would be none,

@@ -1,6 +1,6 @@
 """Sees a client's requests and answers, where aiokafka offers no public way to (its issue #1154).
 
-The only place that reaches into aiokafka; a test on the real broker fails if a release moves what it touches.
+With `foreign`, all that reaches into aiokafka; a test on the real broker fails if a release moves what it touches.
 """
 
 from collections.abc import Awaitable, Callable

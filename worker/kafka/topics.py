@@ -161,8 +161,8 @@ def compare(
         yield Difference(
             plan.name,
             f"has {len(partitions)} partitions; expected {plan.partitions}",
-            f"correct the settings if {len(partitions)} is right; never add partitions to a topic in use, "
-            "because a refund's partition is derived from their number",
+            f"correct the settings if {len(partitions)} is right; partitions are added by python -m worker topics grow "
+            "alone, because a refund's partition is derived from their number",
         )
     copies = min((len(part["replicas"]) for part in partitions), default=0)
     if copies < plan.replication_factor:

@@ -28,6 +28,8 @@ class Problem(StrEnum):
     CURRENCY_NOT_ALLOWED = "CurrencyNotAllowed"
     UNKNOWN_MERCHANT = "UnknownMerchant"
     FIELD_NOT_ALLOWED = "FieldNotAllowed"
+    # Found before reading, by Kafka's client.
+    UNREADABLE_RECORD = "UnreadableRecord"
     # Found only after reading, by whoever knows the ledger, the clock and the partitions.
     CONFLICT = "Conflict"
     TOO_OLD = "TooOld"

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from worker.operations.check import Finding
 from worker.settings import Settings, SettingsWrong
+from worker.stream.growth import Found
 from worker.stream.limits import Limits
 
 out: Final = Console(highlight=False, soft_wrap=True)
@@ -75,6 +76,25 @@ def show_fields(data: Mapping[str, Any]) -> None:
     """An event's data for people: `name value` lines, without the provider's own words."""
     for name, value in _flat({name: value for name, value in data.items() if name != "provider"}, joint="."):
         show(f"  {name} {value}")
+
+
+def show_growth(found: Found, to: int, *, done: bool) -> None:
+    """What was found and, if `done`, changed."""
+    counts = ", ".join(f"{topic} {count} -> {to}" for topic, count in found.counts.items() if count < to)
+    if found.refused:
+        show("nothing was moved:", "red")
+        for reason in found.refused:
+            show(f"  {reason}", "red")
+    elif found.finished:
+        show(f"there are {to} partitions already, and every entry is at home")
+    elif done:
+        show(f"done: {counts or 'no partition to add'}; {found.moving} of {found.entries} entries have moved")
+        show(f"now set topics.partitions = {to}, then start the workers", "bold")
+    else:
+        doubtful = f"; {found.doubtful} offsets are taken over first" if found.doubtful else ""
+        show(f"would add partitions: {counts or 'none'}")
+        show(f"would move {found.moving} of {found.entries} entries of the ledger{doubtful}")
+        show("nothing was changed; with --yes it is done")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "", joint: str = "_") -> Iterable[tuple[str, str]]:

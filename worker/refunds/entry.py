@@ -11,6 +11,8 @@ from worker.refunds.verdict import Outcome, Park
 
 ENTRY_VERSION: Final = 2
 HISTORY_MAX: Final = 5
+REKEYING: Final = 0
+"""No topic has so few partitions: every release refuses to open a partition whose head says this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,12 @@ class Reading:
 class Head:
     """The partition's own entry. `opening` counts openings; `braked` is why reading stopped, or "".
 
+    `partitions`: the count by which refunds have their home here; REKEYING while they are being given another.
+
     `closed`: the last word of an opening that ended in order; what it did not note as `calling` was not under
     way. `accounts` (channel → "account environment") and `reading` (a fingerprint of what decides whether a
-    record can be read): the settings under which records below the reach may have been sent.
+    record can be read, "several" for more than one): the settings under which records below the reach may have been
+    sent.
     """
 
     ledger_id: str

@@ -70,7 +70,10 @@ class TopicSettings(Section):
     )
     signals: Name = Field("refund.signals", description="the topic for notifications and operators' signals")
     control: Name = Field("refund.control", description="the compacted topic for halt and resume")
-    partitions: Count = Field(12, description="partitions of commands, signals, ledger and dead letters")
+    partitions: Count = Field(
+        12,
+        description="partitions of commands, signals, ledger and dead letters; changed together with `topics grow`",
+    )
     results_partitions: Count = Field(
         default_factory=lambda data: data.get("partitions", 1),
         description="partitions of results; by default as many as commands",

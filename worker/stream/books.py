@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Final
 
 from worker.refunds.entry import FinalEntry, Head, Reading
 from worker.stream import writing
@@ -13,11 +14,15 @@ from worker.stream.refund import Refund
 from worker.stream.scope import Scope
 from worker.stream.takeover import Takeover
 
+SEVERAL_READINGS: Final = "several"
+"""What a head says while records may have been read by more than one fingerprint of settings; equal to none."""
+
 
 class Books:
     """One rule holds everything together: an input offset is released only in the batch that holds what replaces it.
 
-    `mono` is seconds on the monotonic clock. `in_use` tells whether an id is known to the partition.
+    `mono` is seconds on the monotonic clock. `in_use` tells whether an id is known to the partition. `named`: the
+    reading that the committed head has, alone or as one of several.
     """
 
     def __init__(
@@ -43,6 +48,9 @@ class Books:
         # Refunds with a doubt that the ledger does not have yet.
         self._doubted: set[str] = set()
         self._vouches = True
+        self._reading = self._said = self.named = scope.reading
+        # Records below may have been read by other settings than those of now.
+        self._read_alike_from: Mapping[str, int] = {}
         self._expired: deque[str] = deque()
 
     def fresh(self, refund: Refund) -> None:
@@ -136,6 +144,7 @@ class Books:
         """The last batch is visible: calls may reach as far as its head says."""
         for topic, reading in self.head.inputs.items():
             self._readers[topic].reach = reading.reach
+        self.named = self._said
 
     def _take_expired(self) -> Iterator[str]:
         for _ in range(min(len(self._expired), self._scope.limits.expire_records_max)):
@@ -143,15 +152,25 @@ class Books:
 
     def _next_head(self, *, last: bool) -> Head:
         past = all(reader.next_offset >= reader.inherited for reader in self._readers.values())
-        sent_by = self._scope if past else self._takeover
+        self._said = self._scope.reading
         return replace(
             self.head,
             inputs=dict(self._readings(last=last)),
             braked=self.braked,
             closed=last and self._vouches and not self._doubted,
-            accounts=sent_by.accounts,
-            reading=sent_by.reading,
+            accounts=(self._scope if past else self._takeover).accounts,
+            reading=self._next_reading(past=past),
         )
+
+    def _next_reading(self, *, past: bool) -> str:
+        """By what the records were read that may have been sent and are still to be read again by a successor."""
+        if self._reading != self._scope.reading:
+            self._reading = self._scope.reading
+            self._read_alike_from = {topic: reader.next_offset for topic, reader in self._readers.items()}
+        since = self._read_alike_from
+        ours_alike = all(reader.position >= since.get(topic, 0) for topic, reader in self._readers.items())
+        alike = ours_alike and (past or self._takeover.reading == self._reading)
+        return self._reading if alike else SEVERAL_READINGS
 
     def _readings(self, *, last: bool) -> Iterator[tuple[str, Reading]]:
         for topic, reader in self._readers.items():

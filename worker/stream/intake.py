@@ -6,11 +6,11 @@ from enum import StrEnum
 
 from worker.messages.command import read_command
 from worker.messages.invalid import Invalid, Problem
-from worker.refunds.command import Command
+from worker.refunds.command import Cause, Command
 from worker.refunds.entry import FinalEntry, Origin
 from worker.stream import writing
 from worker.stream.ports import Record
-from worker.stream.routing import HOP_HEADER, home, routing_value
+from worker.stream.routing import home, routing_value, was_forwarded
 from worker.stream.scope import Readable
 
 
@@ -87,6 +87,8 @@ class Intake:
         `possibly_sent`: a predecessor may have called for this record, so its refund has to be asked about at any age.
         """
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp_ms)
+        if record.unreadable:
+            return _unreadable(record)
         command = read_command(record.value, record.headers, origin, self.readable.limits)
         if isinstance(command, Invalid):
             return Refused(command, Disposition.INVALID)
@@ -101,8 +103,9 @@ class Intake:
         return New(command, digest)
 
     def _stray(self, record: Record, command: Command, at_home: int) -> Stray | Refused:
-        if not any(name == HOP_HEADER for name, _ in record.headers):
-            size = writing.forwarded(record, at_home).size
+        # By another count it had another home: partitions were added while it was on its way.
+        if not was_forwarded(record.headers, self.partitions):
+            size = writing.forwarded(record, at_home, self.partitions).size
             return Stray(at_home) if size <= self.record_size_max else self._too_large(command, size)
         message = (
             f"the command belongs to partition {at_home} of {self.partitions} and was forwarded once already; "
@@ -137,6 +140,12 @@ def _repeat(command: Command, digest: bytes, earlier: Known, origin: Origin) -> 
         origin.offset,
     )
     return Repeat(command, earlier.final, Disposition.REDELIVERY if redelivered else Disposition.DUPLICATE)
+
+
+def _unreadable(record: Record) -> Refused:
+    message = f"{record.unreadable}; the record is still where it came from, and can be written again without the fault"
+    cause = Cause(f"{record.topic}-{record.partition}-{record.offset}")
+    return Refused(Invalid(Problem.UNREADABLE_RECORD, "", message, None, cause), Disposition.INVALID)
 
 
 def _invalid(problem: Problem, message: str, command: Command) -> Invalid:

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from worker.messages.ledger import HEAD_KEY, read_entry
-from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry
+from worker.refunds.entry import REKEYING, FinalEntry, Head, OpaqueEntry, OpenEntry
 from worker.stream.finals import Finals, FinalsInMemory, final_of
 from worker.stream.offsets import Reader
 from worker.stream.partition import Partition
 from worker.stream.ports import Bounds, Inputs, Journal, Journals, Record, WrongLedger
+from worker.stream.rekeying import cure
 from worker.stream.scope import Scope
 from worker.stream.takeover import takeover
 
@@ -94,20 +95,23 @@ async def open_partition(number: int, inputs: Inputs, journals: Journals, scope:
     """
     journal = await journals.open(number)
     try:
-        return await _open(number, inputs, journal, scope)
+        return await _open(number, inputs, journals, journal, scope)
     except BaseException:
         await journal.close()
         raise
 
 
-async def _open(number: int, inputs: Inputs, journal: Journal, scope: Scope) -> Opened:
+async def _open(number: int, inputs: Inputs, journals: Journals, journal: Journal, scope: Scope) -> Opened:
     replayed = Replayed(FinalsInMemory(), by_payment=scope.by_payment)
     now = scope.clock.now()
     async for records in journal.replay():
         for record in records:
             replayed.take(record, now - scope.limits.ledger_retention_s, keep_outcomes=scope.resend)
     bounds = await inputs.bounds(number)
-    head = _next_head(number, replayed, bounds, await inputs.partitions(), scope)
+    partitions = await inputs.partitions()
+    if replayed.head is None and number > 0:
+        await _not_added(number, partitions, journals, scope)
+    head = _next_head(number, replayed, bounds, partitions, scope)
     readers = _readers(number, replayed.head, bounds)
     left = takeover(replayed.head, scope.clock.now(), scope)
     partition = Partition(number, head, left, readers, replayed.finals, scope)
@@ -153,9 +157,40 @@ def _next_head(
     if expected != actual:
         raise WrongLedger(
             f"partition {number} of {scope.topics.ledger} was written for (group, partitions, routing key) = {actual}, "
-            f"but this worker has {expected}. Undo the change, or re-key the ledger while all workers are stopped"
+            f"but this worker has {expected}. {_mend(found, expected)}"
         )
     return replace(found, opening=found.opening + 1)
+
+
+def _mend(found: Head, expected: tuple[str, int, str]) -> str:
+    group, partitions, routing_key = expected
+    if (found.group, found.routing_key) != (group, routing_key):
+        return "Undo the change"
+    if found.partitions == REKEYING:
+        return (
+            "Partitions are being added, and that is not finished: stop all workers and run again, with the --to that "
+            "it was begun with: python -m worker topics grow"
+        )
+    if found.partitions > partitions:
+        return "Partitions cannot be taken away: restore the topics"
+    return f"Partitions were added: {cure(partitions)}"
+
+
+async def _not_added(number: int, partitions: int, journals: Journals, scope: Scope) -> None:
+    """A partition without a past is one of a new ledger, or one that was added to a ledger in use.
+
+    The refunds that are at home in an added one now are remembered in others. Partition 0 is as old as the ledger.
+    """
+    async for records in journals.replay(0):
+        for record in records:
+            entry = read_entry(record.key, record.value) if record.key == HEAD_KEY else None
+            if isinstance(entry, Head) and entry.partitions != partitions:
+                raise WrongLedger(
+                    f"partition {number} of {scope.topics.ledger} is new, but partition 0 was written for another "
+                    f"number of partitions. {_mend(entry, (entry.group, partitions, entry.routing_key))}"
+                )
+            if isinstance(entry, Head):
+                return
 
 
 def _readers(number: int, head: Head | None, bounds: Mapping[str, Bounds]) -> dict[str, Reader]:

@@ -45,12 +45,19 @@ class Owner:
     # What the dispatcher asks.
 
     def cleared(self, refund: Refund) -> bool:
-        """Below the committed reach, with proof, fresh on both clocks, that nobody has taken over."""
+        """Below the committed reach, with proof, fresh on both clocks, that nobody has taken over.
+
+        The committed head must also name the settings by which records are read: a successor with others must not take
+        this one for unreadable, and so for never sent.
+        """
         origin = refund.entry.origin
-        reader = self.partition.readers.get(origin.topic)
-        # A refund of an input that is no longer read comes from the ledger: what may have been sent is known there.
+        mine = origin.partition == self.partition.number
+        reader = self.partition.readers.get(origin.topic) if mine else None
+        # A refund of an input that is not read here (any more) comes from the ledger, which knows what may have been
+        # sent: its home was another partition before partitions were added.
         within_reach = reader is None or origin.offset < reader.reach
-        return within_reach and not self._closing and self._leased()
+        named = self.partition.books.named == self._scope.reading
+        return within_reach and named and not self._closing and self._leased()
 
     def _leased(self) -> bool:
         clock, limits = self._scope.clock, self._scope.limits

@@ -145,7 +145,7 @@ class Partition:
             case Repeat():
                 self._repeat(record, judged)
             case Stray(home=home):
-                self.books.replace(record, writing.forwarded(record, home))
+                self.books.replace(record, writing.forwarded(record, home, self.books.head.partitions))
             case Refused():
                 self._refuse(record, judged, now)
             case _:

@@ -16,7 +16,10 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as read. `timestamp_ms` is Unix milliseconds; `timestamp_type` 0 = create time, 1 = log append time."""
+    """A record as read. `timestamp_ms` is Unix milliseconds; `timestamp_type` 0 = create time, 1 = log append time.
+
+    `unreadable`: why the client could not even take it apart; then only its place is known.
+    """
 
     topic: str
     partition: int
@@ -26,6 +29,7 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,10 @@ class Journals(Protocol):
 
     async def open(self, partition: int) -> Journal:
         """Initialise the partition's transactional id, which fences its predecessor and ends its open transaction."""
+        ...
+
+    def replay(self, partition: int) -> AsyncIterator[Sequence[Record]]:
+        """Any partition's ledger, read committed, up to the high watermark as it is now. Fences nobody."""
         ...
 
 

@@ -4,11 +4,13 @@ Producers use different partitioners, and dedup is per partition; so the home of
 id, never from the record's key.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from worker.refunds.command import Command
 
 HOP_HEADER: Final = "refund-hop"
+"""Of a record that was forwarded; its value is the partition count by which it was."""
 
 
 def routing_value(command: Command, routing_key: str) -> str:
@@ -19,6 +21,16 @@ def routing_value(command: Command, routing_key: str) -> str:
 def home(value: str, partitions: int) -> int:
     """The partition of `value` among `partitions`, as Kafka's Java client would choose it for this key."""
     return (murmur2(value.encode()) & 0x7FFFFFFF) % partitions
+
+
+def hop(partitions: int) -> tuple[str, bytes]:
+    """The header that marks a record as forwarded by this partition count."""
+    return HOP_HEADER, str(partitions).encode()
+
+
+def was_forwarded(headers: Iterable[tuple[str, bytes | None]], partitions: int) -> bool:
+    """Whether a record was forwarded by this count already. By another one, it had another home."""
+    return hop(partitions) in headers
 
 
 def murmur2(data: bytes) -> int:

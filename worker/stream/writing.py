@@ -8,7 +8,7 @@ from worker.messages.invalid import Invalid
 from worker.messages.ledger import HEAD_KEY, ledger_key, write_entry
 from worker.refunds.entry import FinalEntry, Head, OpenEntry, Origin
 from worker.stream.ports import Outgoing, Record
-from worker.stream.routing import HOP_HEADER
+from worker.stream.routing import hop
 from worker.stream.scope import Scope
 
 SIZE_MARGIN: Final = 1_024  # of a dead letter, so that our own estimate of its size is never above the limit
@@ -54,9 +54,9 @@ def rejection(scope: Scope, record: Record, invalid: Invalid, refund_request_id:
     return result(scope, event)
 
 
-def forwarded(record: Record, home: int) -> Outgoing:
-    """A stray on its way home, marked so that it is not forwarded twice, and as old as it is."""
-    headers = (*record.headers, (HOP_HEADER, b"1"))
+def forwarded(record: Record, home: int, partitions: int) -> Outgoing:
+    """A stray on its way home among `partitions`, marked so that it is not forwarded twice, and as old as it is."""
+    headers = (*record.headers, hop(partitions))
     return Outgoing(record.topic, record.key, record.value, headers, home, record.timestamp_ms)
 
 
