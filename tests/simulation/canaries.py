@@ -160,9 +160,9 @@ EVERYWHERE: Final = (
     _one(
         "a successor does not wait for its predecessor's call",
         "G5",
-        "stream/schedule.py",
-        "        self._unsettled[payment] = until\n",
-        "        del payment, until\n",
+        "stream/takeover.py",
+        "return self.at + terms.deadline_s + self.scope.limits.lease_s",
+        "return self.at",
     ),
     _one(
         "calls are made without a lease",

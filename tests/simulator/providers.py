@@ -8,20 +8,20 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final, TypeVar
 
 from typing_extensions import override
 
 from tests.simulation.alipay import PACE, RAMP_RATE, SimulatedAlipay, SimulatedGateway
-from tests.simulation.channels import CLIENT, ENVIRONMENT, Speaks, channel
+from tests.simulation.channels import APP, CLIENT, Channel, Speaks, channel
 from tests.simulation.faults import Faults
 from tests.simulation.processes import Process, ProcessLoop
 from tests.simulator.conftest import Keys
 from tests.virtual_time import EPOCH, VirtualClock
-from worker.alipay.ams.interface import AmsInterface
-from worker.alipay.channel import Calls, Channel
+from worker.alipay.channel import Calls
+from worker.alipay.channel import Channel as ChannelSettings
 from worker.alipay.gateway import ChannelGateway
 from worker.alipay.interface import Keys as Pair
 from worker.refunds.attempt import Attempt, Stage
@@ -30,10 +30,12 @@ from worker.refunds.money import Money
 from worker.refunds.policy import Terms
 from worker.refunds.reply import NotStarted, Reply
 from worker.simulator import AlipaySimulator, LedgerSettings, SimulatorSettings
+from worker.simulator.accounts import AppSettings
 from worker.simulator.endpoint import Endpoint
 from worker.stream.ports import Gateway
 
 PAYMENT: Final = "pay-1"
+ORDER: Final = "order-1"
 PAID: Final = Money("USD", 1_000)
 ANSWERED_S: Final = 10.0
 """A deadline that no answer misses, however busy the machine is."""
@@ -45,10 +47,19 @@ Told = TypeVar("Told")
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """`deadline_s`: how long a call waits for its answer. `state_first`: Alipay looks at a payment before the id."""
+    """`speaks`: the interface. `deadline_s`: how long a call waits for its answer. `state_first`: Alipay looks at a
+    payment before the id. `signs_errors`: on v3.
+    """
 
+    speaks: Speaks = Speaks.AMS
     deadline_s: float = ANSWERED_S
     state_first: bool = False
+    signs_errors: bool = False
+
+    @property
+    def channel(self) -> Channel:
+        """One with two merchants."""
+        return next(one for seed in count() if len((one := channel(self.speaks, seed)).tokens) == 2)
 
     @property
     def terms(self) -> Terms:
@@ -71,8 +82,12 @@ def always() -> bool:
     return True
 
 
-def command(key: str, value: int = 100, payment: str = PAYMENT) -> Command:
-    return Command(key, key, payment, Money("USD", value), "global")
+def command(key: str, value: int = 100, payment: str = PAYMENT, **more: Any) -> Command:
+    return Command(key, key, payment, Money("USD", value), "global", **more)
+
+
+def mainland_command(key: str, value: int = 100, payment: str = PAYMENT, **more: Any) -> Command:
+    return Command(key, key, payment, Money("CNY", value), "cn", **more)
 
 
 class Provider(ABC):
@@ -80,6 +95,19 @@ class Provider(ABC):
 
     gateway: Gateway
     endpoint: Endpoint
+    mainland = False
+
+    def register(self, conditions: Conditions) -> None:
+        """Make the payment known."""
+        self.mainland = conditions.channel.mainland
+        if self.mainland:
+            self.endpoint.register_trade(PAYMENT, ORDER, PAID.value)
+        else:
+            self.endpoint.ledger.register(PAYMENT, PAID)
+
+    def command(self, key: str, value: int = 100, **more: Any) -> Command:
+        """A refund of the payment, on this provider's interface."""
+        return (mainland_command if self.mainland else command)(key, value, **more)
 
     @abstractmethod
     def now(self) -> float:
@@ -97,13 +125,15 @@ class Provider(ABC):
         ...
 
     async def submit(
-        self, key: str, value: int = 100, may_start: Callable[[], bool] = always
+        self, key: str, value: int = 100, may_start: Callable[[], bool] = always, **more: Any
     ) -> Reply | NotStarted:
-        asked = command(key, value)
+        asked = self.command(key, value, **more)
         return await self.gateway.call(Attempt(asked), self.gateway.pin(asked).body, may_start)
 
-    async def inquire(self, key: str, may_start: Callable[[], bool] = always) -> Reply | NotStarted:
-        asked = command(key)
+    async def inquire(
+        self, key: str, may_start: Callable[[], bool] = always, **more: Any
+    ) -> Reply | NotStarted:
+        asked = self.command(key, **more)
         attempt = Attempt(asked, Stage.INQUIRE)
         return await self.gateway.call(attempt, self.gateway.pin(asked).body, may_start)
 
@@ -136,7 +166,7 @@ class Simulated(Provider):
         faults.active = False
         self._process = Process("w1")
         made = (
-            SimulatedAlipay(seed, channel(Speaks.AMS, 0), faults, _Unharmed(), copy_context(), _unheard)
+            SimulatedAlipay(seed, conditions.channel, faults, _Unharmed(), copy_context(), _unheard)
             for seed in count()
         )
         alipay = next(one for one in made if one.ledger.settings.check_state_first is conditions.state_first)
@@ -144,7 +174,8 @@ class Simulated(Provider):
         alipay.latency_s = SIMULATED_LATENCY_S
         self._alipay = alipay
         self.endpoint = alipay.endpoint
-        self.endpoint.ledger.register(PAYMENT, PAID)
+        self.endpoint.v3_signs_errors = conditions.signs_errors
+        self.register(conditions)
         self.gateway = SimulatedGateway(alipay, self._process, VirtualClock(), conditions.terms)
 
     @override
@@ -167,16 +198,20 @@ class OverHttp(Provider):
         self._now = EPOCH
         self._conditions = conditions
         self._keys = keys
+        tokens = tuple(conditions.channel.tokens.values())
         self.simulator = AlipaySimulator(
             SimulatorSettings(
                 clients={CLIENT: keys.merchant_public},
+                apps={APP: AppSettings(keys.merchant_public, tokens=tokens)},
+                agent_tokens={CLIENT: tokens},
+                v3_signs_errors=conditions.signs_errors,
                 alipay_private_key=keys.alipay.key,
                 ledger=LedgerSettings(check_state_first=conditions.state_first),
             ),
             now=self.now,
         )
         self.endpoint = self.simulator.endpoint
-        self.endpoint.ledger.register(PAYMENT, PAID)
+        self.register(conditions)
 
     async def tell(self, story: Story[Told]) -> Told:
         async with self.simulator:
@@ -184,9 +219,10 @@ class OverHttp(Provider):
             calls = Calls(
                 self.simulator.url, deadline_s=self._conditions.deadline_s, pace=PACE, ramp_rate=RAMP_RATE
             )
-            interface = AmsInterface(CLIENT, ENVIRONMENT, pair)
-            channel = Channel("global", interface, self._conditions.terms, calls)
-            async with ChannelGateway(channel, lambda *_: None, self.now, time.monotonic) as self.gateway:
+            spoken = self._conditions.channel
+            interface: Any = replace(spoken.interface, keys=pair)  # type: ignore[type-var]  # each is a dataclass
+            settings = ChannelSettings(spoken.name, interface, self._conditions.terms, calls)
+            async with ChannelGateway(settings, lambda *_: None, self.now, time.monotonic) as self.gateway:
                 return await story(self)
 
     @override

@@ -91,9 +91,9 @@ class Row:
         return conditions_of(self.mode)
 
 
-def conditions_of(mode: Mode) -> Conditions:
+def conditions_of(mode: Mode, **more: Any) -> Conditions:
     waits = mode.ending is Ending.SILENT or mode.delay_ms[0] >= ANSWERED_S * 1000
-    return Conditions(deadline_s=SOON_S if waits else ANSWERED_S)
+    return Conditions(deadline_s=SOON_S if waits else ANSWERED_S, **more)
 
 
 def row(mode: Mode, reply: str, *inquiries: str) -> Row:
