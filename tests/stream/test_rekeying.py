@@ -64,6 +64,33 @@ def test_by_payment_open_and_final_entries_follow_their_payment() -> None:
     assert survey.astray == {LEAVES.encode(): home(payment, TO), STAYS.encode(): home(payment, TO)}
 
 
+def test_by_payment_a_final_entry_follows_the_order_that_it_names_instead() -> None:
+    """A refund of the mainland may know its payment by the order's number alone."""
+    bare = FinalEntry(
+        STAYS, b"digest", NOW, {"ce_type": "refund.succeeded.v1"}, {"orderNumber": "order-4711"}
+    )
+    survey = surveyed(bare, of=BY_PAYMENT)
+    assert survey.payments == {STAYS.encode(): (home("order-4711", TO), b"order-4711")}
+    assert not survey.unplaceable
+
+
+@pytest.mark.parametrize("told", ["returned", "contradicted"])
+@pytest.mark.parametrize("wanted", [BY_ID, BY_PAYMENT])
+def test_what_was_told_of_a_refund_later_stays_with_it(wanted: Wanted, told: str) -> None:
+    """Its mark has a key of its own; apart from its refund it would keep nobody from telling it again."""
+    of_it = FinalEntry(f"{LEAVES}#{told}", b"digest", NOW, {}, {"refundRequestId": LEAVES})
+    survey = surveyed(final(LEAVES, f"pay-of-{LEAVES}"), of_it, of=wanted)
+    assert survey.astray[f"{LEAVES}#{told}".encode()] == survey.astray[LEAVES.encode()]
+    assert not survey.unplaceable
+    assert not collisions({0: survey})
+
+
+def test_a_mark_that_has_outlived_its_refund_hinders_nobody() -> None:
+    of_it = FinalEntry(f"{LEAVES}#returned", b"digest", NOW, {}, {"refundRequestId": LEAVES})
+    survey = surveyed(final(LEAVES), of_it, (LEAVES.encode(), None), of=BY_PAYMENT)
+    assert not survey.unplaceable
+
+
 def test_an_entry_of_a_newer_release_goes_by_its_key_or_not_at_all() -> None:
     newer = (LEAVES.encode(), orjson.dumps({"v": 99}))
     assert surveyed(newer).astray == {LEAVES.encode(): 3}

@@ -13,6 +13,7 @@ from worker.stream.ports import Bounds, Record, WrongLedger
 from worker.stream.routing import home, routing_value
 
 BY_PAYMENT: Final = "payment"
+MARK: Final = b"#"  # in the key of what was told of a final refund later, after the refund's own
 
 
 def cure(partitions: int) -> str:
@@ -69,6 +70,10 @@ class Survey:
                 self._place(key, entry)
 
     def _place(self, key: bytes, entry: Entry) -> None:
+        refund, is_mark, _ = key.partition(MARK)
+        if is_mark:
+            self._place_mark(key, refund)
+            return
         value = _routed_by(entry, self.wanted.routing_key)
         if value is None:
             self.unplaceable.add(key)
@@ -78,6 +83,15 @@ class Survey:
             self.astray[key] = at_home
         if self.wanted.routing_key == BY_PAYMENT:
             self.payments[key] = at_home, value.encode()
+
+    def _place_mark(self, key: bytes, refund: bytes) -> None:
+        """With its refund, which was written first. One that has outlived it stays where it is: it marks nothing."""
+        if self.wanted.routing_key == BY_PAYMENT:
+            at_home, _ = self.payments.get(refund, (self.number, b""))
+        else:
+            at_home = home(refund.decode(errors="replace"), self.wanted.partitions)
+        if at_home != self.number:
+            self.astray[key] = at_home
 
     def moving(self, record: Record) -> int | None:
         """The partition that this record is to be copied to; None if it stays, or is not its key's last."""
@@ -91,7 +105,7 @@ def _routed_by(entry: Entry, routing_key: str) -> str | None:
         case OpenEntry():
             return routing_value(entry.attempt.command, routing_key)
         case FinalEntry() if routing_key == BY_PAYMENT:
-            payment = entry.event_data.get("paymentId")
+            payment = entry.event_data.get("paymentId") or entry.event_data.get("orderNumber")
             return payment if isinstance(payment, str) else None
         case FinalEntry():
             return entry.refund_request_id
