@@ -187,6 +187,24 @@ async def test_an_account_with_only_a_halted_merchants_refunds_still_probes() ->
 
 
 @in_virtual_time
+async def test_a_merchants_backlog_does_not_keep_the_accounts_probes_from_the_others() -> None:
+    """What is wrong with one merchant must not hold up the rest for a probe of each of its refunds."""
+    async with ticking() as board:
+        backlog = [f"x{number}" for number in range(20)]
+        board.gateway.script("x0", BAD_KEY, *[BAD_TOKEN] * 99)
+        for name in backlog[1:]:
+            board.gateway.script(name, *[BAD_TOKEN] * 99)
+        board.offer(*backlog[:1], merchant="x")
+        await settle()
+        board.offer(*backlog[1:], merchant="x")
+        board.offer("y1", merchant="y")
+        await asyncio.sleep(60)
+        assert board.meter.halts == [True, False]
+        assert "y1" in board.owner.answers
+        assert board.meter.halted_merchants[-1] == 1
+
+
+@in_virtual_time
 async def test_a_merchants_probe_that_an_accounts_halt_stops_is_made_later() -> None:
     async with ticking() as board:
         owner = board.owner

@@ -231,17 +231,24 @@ class Dispatcher:
                 return  # which holds all merchants
 
     def _probe(self, line: Line, credential: Credential) -> None:
+        call = self._find(line, credential, telling=True) or self._find(line, credential, telling=False)
+        if call is not None:
+            credential.probing = call
+            self._wake(call)
+
+    def _find(self, line: Line, credential: Credential, *, telling: bool) -> Call | None:
+        """A waiting call that could be made now; if `telling`, one that nothing else is known to keep from success."""
         for waiting in line.candidates(credential):
             for _ in range(len(waiting)):
                 call = waiting.popleft()
                 if not call.owner.live:
                     continue
-                if call.refund.payment in self._lanes:
-                    waiting.append(call)
-                    continue
-                credential.probing = call
-                self._wake(call)
-                return
+                if call.refund.payment not in self._lanes and not (
+                    telling and line.refused(call, credential)
+                ):
+                    return call
+                waiting.append(call)
+        return None
 
     def forget(self, owner: Owner) -> None:
         """The opening has ended. Its calls under way go on, and hold their payments, until they end."""

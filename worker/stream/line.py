@@ -63,6 +63,11 @@ class Line:
             if credential.probing is call:
                 credential.probing = None
 
+    def refused(self, call: Call, credential: Credential) -> bool:
+        """Whether the call would be refused for its merchant's sake, whatever has become of `credential`."""
+        merchant = self.merchants.get(call.merchant)
+        return merchant is not None and merchant is not credential and merchant.halted
+
     def overtaken(self, call: Call, reply: Reply, sent_at: float) -> bool:
         """Whether what `reply` blames has already worked for a call that was sent later."""
         return self._blamed(call, reply).overtaken(sent_at)
