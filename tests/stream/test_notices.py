@@ -385,6 +385,13 @@ def test_what_is_no_signal_is_a_dead_letter_and_no_brake() -> None:
     assert bench.meter.signals == {"invalid": 30}
 
 
+def test_a_signal_that_the_client_could_not_take_apart_is_a_dead_letter_that_says_so() -> None:
+    bench = Bench()
+    bench.accept(replace(record(0, None, topic=SIGNALS), unreadable="a header's name is not UTF-8"))
+    (letter,) = bench.commit().on(LETTERS)
+    assert header(letter, "kafka_dlt-exception-fqcn") == "UnreadableRecord"
+
+
 def test_the_reach_of_signals_is_their_position() -> None:
     bench = waiting()
     notify(bench, told("a"))

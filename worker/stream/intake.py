@@ -88,7 +88,7 @@ class Intake:
         """
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp_ms)
         if record.unreadable:
-            return _unreadable(record)
+            return Refused(unreadable(record), Disposition.INVALID)
         command = read_command(record.value, record.headers, origin, self.readable.limits)
         if isinstance(command, Invalid):
             return Refused(command, Disposition.INVALID)
@@ -142,10 +142,11 @@ def _repeat(command: Command, digest: bytes, earlier: Known, origin: Origin) -> 
     return Repeat(command, earlier.final, Disposition.REDELIVERY if redelivered else Disposition.DUPLICATE)
 
 
-def _unreadable(record: Record) -> Refused:
+def unreadable(record: Record) -> Invalid:
+    """Of a record that the client could not take apart."""
     message = f"{record.unreadable}; the record is still where it came from, and can be written again without the fault"
     cause = Cause(f"{record.topic}-{record.partition}-{record.offset}")
-    return Refused(Invalid(Problem.UNREADABLE_RECORD, "", message, None, cause), Disposition.INVALID)
+    return Invalid(Problem.UNREADABLE_RECORD, "", message, None, cause)
 
 
 def _invalid(problem: Problem, message: str, command: Command) -> Invalid:

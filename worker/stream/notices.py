@@ -22,6 +22,7 @@ from worker.stream import writing
 from worker.stream.books import Books
 from worker.stream.changes import Changes
 from worker.stream.finals import Finals, final_of
+from worker.stream.intake import unreadable
 from worker.stream.ports import Record
 from worker.stream.refund import Refund
 from worker.stream.schedule import Schedule
@@ -62,7 +63,8 @@ class Notices:
 
     def accept(self, record: Record, now: float) -> bool:
         """Take a signal over; False if it is answered by a dead letter, which the books then release it with."""
-        signal = read_signal(record.value, record.headers, writing.origin(record))
+        read = unreadable(record) if record.unreadable else None
+        signal = read or read_signal(record.value, record.headers, writing.origin(record))
         if isinstance(signal, Invalid):
             self._scope.meter.signalled("invalid")
             self._books.replace(record, writing.dead_letter(self._scope, record, signal))
