@@ -10,7 +10,7 @@ from tests.broker.harness import World, mode, refund
 from tests.broker.sight import text
 from worker.messages.dead_letter import PREFIX
 from worker.messages.invalid import Problem
-from worker.stream.routing import HOP_HEADER
+from worker.stream.routing import HOP_HEADER, hop
 
 REASON = f"{PREFIX}exception-fqcn"
 
@@ -111,7 +111,7 @@ async def test_a_stray_is_forwarded_once_and_refunded_at_home(here: World) -> No
 async def test_a_stray_that_was_forwarded_before_is_a_dead_letter(here: World) -> None:
     name = here.ids(1, partition=1)[0]
     await here.start()
-    await here.write(orjson.dumps(refund(name)), partition=0, headers=[(HOP_HEADER, b"1")])
+    await here.write(orjson.dumps(refund(name)), partition=0, headers=[hop(here.partitions)])
     await here.until(lambda: len(here.letters) == 1, "a dead letter")
     await here.settled()
     assert text(here.letters[0], REASON) == Problem.MISROUTED
@@ -148,6 +148,7 @@ async def test_whatever_is_no_command_is_a_dead_letter_with_its_reason(make_worl
         Problem.UNKNOWN_CURRENCY: broken(refundAmount={"currency": "XXX", "value": "1"}),
         Problem.UNKNOWN_CHANNEL: broken(channel="mars"),
         Problem.CURRENCY_NOT_ALLOWED: broken(refundAmount={"currency": "JPY", "value": "1"}),
+        Problem.FIELD_NOT_ALLOWED: broken(orderNumber="order-1"),
     }
     for value in records.values():
         await here.write(value, 0)
@@ -163,6 +164,7 @@ async def test_whatever_is_no_command_is_a_dead_letter_with_its_reason(make_worl
         Problem.CONFLICT,
         Problem.MISROUTED,
         Problem.UNREADABLE_RECORD,
+        Problem.UNKNOWN_MERCHANT,
     }  # have their own tests
     unanswered = {Problem.TOMBSTONE, Problem.TOO_LARGE, Problem.NOT_UTF8, Problem.NOT_JSON, Problem.TOO_DEEP}
     errors = [orjson.loads(record.value or b"")["error"] for record in here.events("refund.rejected.v1")]
