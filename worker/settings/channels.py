@@ -31,6 +31,7 @@ _MAINLAND: Final = replace(
     absences_needed=1,
     absences_apart_s=10.0,
     payment_spacing_s=3.0,
+    attempts_max=120,  # a day of tries every 15 minutes, while the balance is empty, is 96
 )
 
 
@@ -202,6 +203,7 @@ class MainlandSettings(ChannelNumbers):
         _MAINLAND.backoff.floor_s,
         description="the least time between calls; Alipay asks for 10 before a query",
     )
+    attempts_max: Count = Field(_MAINLAND.attempts_max, description="calls before a person must look")
     balance_interval_s: Positive = Field(
         _MAINLAND.balance_interval_s,
         description="how often a refund is tried again while the seller's balance is empty",
