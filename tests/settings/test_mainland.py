@@ -54,6 +54,7 @@ def test_a_minimal_mainland_channel_has_the_mainlands_numbers(tmp_path: Path) ->
         absences_needed=1,
         absences_apart_s=10.0,
         payment_spacing_s=3.0,
+        attempts_max=120,
         balance_interval_s=900.0,
         balance_wait_s=86_400.0,
     )
