@@ -10,7 +10,7 @@ from tests.broker.harness import World, mode, refund
 from tests.broker.sight import text
 from worker.messages.dead_letter import PREFIX
 from worker.messages.invalid import Problem
-from worker.stream.routing import HOP_HEADER
+from worker.stream.routing import HOP_HEADER, hop
 
 REASON = f"{PREFIX}exception-fqcn"
 
@@ -111,7 +111,7 @@ async def test_a_stray_is_forwarded_once_and_refunded_at_home(here: World) -> No
 async def test_a_stray_that_was_forwarded_before_is_a_dead_letter(here: World) -> None:
     name = here.ids(1, partition=1)[0]
     await here.start()
-    await here.write(orjson.dumps(refund(name)), partition=0, headers=[(HOP_HEADER, b"1")])
+    await here.write(orjson.dumps(refund(name)), partition=0, headers=[hop(here.partitions)])
     await here.until(lambda: len(here.letters) == 1, "a dead letter")
     await here.settled()
     assert text(here.letters[0], REASON) == Problem.MISROUTED
