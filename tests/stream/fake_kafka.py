@@ -1,6 +1,7 @@
 """Kafka as the stream's Protocols describe it: logs with transactions and fencing, and a group that the test leads."""
 
 import asyncio
+import math
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum
@@ -21,11 +22,15 @@ class Trouble(Enum):
 
 
 class FakeKafka:
-    """Topics, committed offsets and transactional ids of one cluster. Every topic has `partitions` partitions."""
+    """Topics, committed offsets and transactional ids of one cluster.
+
+    `sizes`: topics with partitions of their own; nothing can be written beyond them. Others have what is written to.
+    """
 
     def __init__(self, clock: Clock, partitions: int = 1) -> None:
         self.clock = clock
         self.count = partitions
+        self.sizes: dict[str, int] = {}
         self.logs: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
         self.begins: Counter[tuple[str, int]] = Counter()
         self.committed: dict[tuple[str, int], int] = {}
@@ -130,6 +135,8 @@ class FakeJournal:
     def _commit(self, batch: Batch) -> None:
         if self._epoch != self._kafka.epochs[self._partition]:
             raise Fenced("a newer epoch was initialised")
+        if any((one.partition or 0) >= self._kafka.sizes.get(one.topic, math.inf) for one in batch.records):
+            raise InDoubt("no such partition")
         trouble = self._kafka.troubles.popleft() if self._kafka.troubles else None
         if trouble is not Trouble.IN_DOUBT_LOST:
             self._kafka.apply(self._partition, batch)

@@ -29,7 +29,8 @@ class FakeLayout:
 
     def __init__(self, kafka: FakeKafka) -> None:
         self._kafka = kafka
-        self.sizes = dict.fromkeys((COMMANDS, LEDGER, LETTERS), kafka.count)
+        self.sizes = kafka.sizes
+        self.sizes.update(dict.fromkeys((COMMANDS, LEDGER, LETTERS), kafka.count))
         self.present = 0
         self.life = Life()
 

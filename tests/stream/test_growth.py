@@ -1,6 +1,7 @@
 """Partitions are added to a ledger in use: whatever ends that in between, each refund is made once and told once."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -456,6 +457,53 @@ async def test_records_that_come_while_partitions_are_added_hinder_nothing() -> 
     await story.work()
     assert [len(story.world.gateway.attempts(name)) for name in names[:2]] == [1, 1]
     assert not story.world.gateway.attempts(names[1])[0].ambiguous
+
+
+@in_virtual_time
+async def test_records_that_come_before_the_input_has_its_new_partitions_hinder_nothing() -> None:
+    """The heads say the new count already, but nobody could read yet: what has come is not to be taken over."""
+    (name,) = moved(1)
+    steps = 0
+    while True:
+        story = crashed([], reach=99)
+        try:
+            await story.grow(life=Life(steps))
+            break
+        except Killed:
+            ask(story, name, 0)
+        assert not (await story.look()).refused
+        assert not (await story.grow()).refused
+        await story.work()
+        assert story.world.outcomes(name) == [SUCCEEDED]
+        steps += 1
+    assert steps > 15
+
+
+@in_virtual_time
+async def test_partitions_without_a_past_are_not_opened_while_others_are_re_keyed() -> None:
+    """Partition 0 was never opened, and somebody has added partitions to the input already."""
+    steps = 0
+    while True:
+        story = Story(World(LIMITS, partitions=BEFORE))
+        (name,) = islice((each for each in ids_at(1, BEFORE) if home(each, AFTER) != 1), 1)
+        ask(story, name, 1)
+        worker = story.world.another_worker(LIMITS)
+        await worker.run_for(5.0, 1)
+        assert story.world.outcomes(name) == [SUCCEEDED]
+        await story.layout.grow(COMMANDS, AFTER)
+        try:
+            await story.grow(life=Life(steps))
+            break
+        except Killed:
+            ask(story, name, home(name, AFTER), paymentId="pay-of-" + name)
+        for number in (0, home(name, AFTER)):
+            worker = story.world.another_worker(LIMITS)
+            worker.source.differing = story.layout.uneven
+            with contextlib.suppress(WrongLedger):
+                await worker.run_for(5.0, number)
+        assert len(story.world.gateway.attempts(name)) == 1
+        steps += 1
+    assert steps > 10
 
 
 @in_virtual_time

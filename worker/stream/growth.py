@@ -120,8 +120,8 @@ async def _found(
     plan: Plan, layout: Layout, counts: Mapping[str, int], surveys: Mapping[int, Survey]
 ) -> Found:
     refused, unreleased = [], 0
-    for number, survey in surveys.items():
-        bounds = await _bounds(number, plan, layout, counts)
+    for survey in surveys.values():
+        bounds = await _bounds(survey, plan, layout, counts)
         refused.append(hindrance(survey, bounds))
         if survey.head is not None:
             unreleased += sum(end - start for start, end in doubtful(survey.head, bounds).values())
@@ -138,9 +138,14 @@ async def _found(
     )
 
 
-async def _bounds(number: int, plan: Plan, layout: Layout, counts: Mapping[str, int]) -> Mapping[str, Bounds]:
-    # An input partition that is to be made yet has no records.
-    return await layout.bounds(number) if number < counts[plan.commands] else {}
+async def _bounds(
+    survey: Survey, plan: Plan, layout: Layout, counts: Mapping[str, int]
+) -> Mapping[str, Bounds]:
+    partitions = counts[plan.commands]
+    # A head that is ahead of the input was written by a run that came so far, and nobody could read since then. An
+    # input partition that is to be made yet has no records.
+    ahead = survey.head is not None and survey.head.partitions > partitions
+    return {} if ahead or survey.number >= partitions else await layout.bounds(survey.number)
 
 
 async def _survey(number: int, plan: Plan, replay: AsyncIterator[Sequence[Record]]) -> Survey:
@@ -168,7 +173,7 @@ class _Growth:
     async def settle(self, number: int, counts: Mapping[str, int]) -> Survey:
         """As `fence`, after what may have been sent and is in no ledger was taken over as any opening takes it over."""
         survey = await self.fence(number)
-        bounds = await _bounds(number, self._plan, self._layout, counts)
+        bounds = await _bounds(survey, self._plan, self._layout, counts)
         head = survey.head
         if head is None or hindrance(survey, bounds) or not doubtful(head, bounds):
             return survey
@@ -202,12 +207,14 @@ class _Growth:
         for number, head in self._heads.items():
             if head.partitions not in {REKEYING, to}:
                 await self._write(number, replace(head, partitions=REKEYING))
+        # Without a head, a partition would be opened with whatever count there is then.
+        await self._mark_headless(counts[plan.ledger])
         for topic, count in counts.items():
             if count < to and topic != plan.commands:
                 plan.tell(f"add partitions to {topic}: {count} -> {to}")
                 await self._layout.grow(topic, to)
         plan.tell(f"mark the heads of added partitions: {to - len(self._heads)}")
-        await self._mark_added()
+        await self._mark_headless(to)
         for number in leaving:
             await self._move(number)
         plan.tell(f"let every head say {to} partitions")
@@ -218,14 +225,14 @@ class _Growth:
             plan.tell(f"add partitions to {plan.commands}: {counts[plan.commands]} -> {to}")
             await self._layout.grow(plan.commands, to)
 
-    async def _mark_added(self) -> None:
+    async def _mark_headless(self, partitions: int) -> None:
         wanted = self._plan.wanted
         # An entry is as doubtful as the end of the partition that wrote it, and may be at home in any other now.
         closed = all(head.closed for head in self._heads.values())
         for number, head in self._heads.items():
             if head.partitions == REKEYING and head.closed and not closed:
                 await self._write(number, replace(head, closed=False))
-        for number in range(wanted.partitions):
+        for number in range(partitions):
             if number in self._heads:
                 continue
             if number not in self._journals:
