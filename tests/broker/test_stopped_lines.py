@@ -71,7 +71,7 @@ async def test_a_revoked_key_halts_the_channel_and_fails_no_refund(here: World) 
     await here.settled()
     for record in here.events("refund.succeeded.v1"):
         assert orjson.loads(record.value or b"")["attempts"] == 1
-    assert second.logged("channel resumed") == 1
+    assert second.logged("channel global resumed") == 1
 
 
 async def test_declines_that_our_own_settings_may_cause_are_not_published_before_a_success(
