@@ -248,7 +248,8 @@ async def _release(number: int, inputs: KafkaInputs, journals: KafkaJournals, sc
 async def grow(settings: Settings, to: int, tell: Callable[[str], None], *, really: bool) -> Found:
     """Have `to` partitions, or only look what that would take. Raises Unreachable, WrongLedger, Fenced, InDoubt."""
     metrics = Metrics(SystemClock().now, settings.channels, __version__)
-    inputs = KafkaInputs(settings.kafka, inputs_of(settings), settings.topics.ledger)
+    # Signals are left as they are: nothing is called for because of one alone, so none can have been sent.
+    inputs = KafkaInputs(settings.kafka, [settings.topics.commands], settings.topics.ledger)
     loaded = accounts(settings)
     async with gateways(loaded, metrics) as channels:
         try:

@@ -73,7 +73,7 @@ def _mainland(parts: Parts) -> str:
 
 def _signal(parts: Parts) -> str:
     value, *contents = parts
-    headers: Headers = [(name, content) for name, content in zip(NAMES, contents, strict=True) if content]
+    headers: Headers = [(name, content) for name, content in zip(NAMES, contents, strict=False) if content]
     match read_signal(value, headers, samples.ORIGIN):
         case Notified(notice=notice):
             holds(notice.status in Told, "a status without a name")

@@ -20,7 +20,7 @@ from tests.stream.stage import (
     scope,
     value,
 )
-from worker.refunds.entry import State
+from worker.refunds.entry import Reading, State
 from worker.refunds.reply import Pending, Succeeded
 from worker.stream.outbox import RecordTooLarge
 from worker.stream.routing import HOP_HEADER
@@ -140,6 +140,13 @@ def test_every_batch_holds_the_head_last_and_it_says_the_position_of_the_batch()
     batch = bench.commit()
     assert batch.batch.records[-1].key == b"#head"
     assert batch.head.inputs["refund.commands"].position == batch.position == 1
+
+
+def test_an_input_that_is_not_read_this_time_keeps_its_place() -> None:
+    other = {"refund.commands": Reading(0, 0), "refund.control": Reading(5, 5)}
+    batch = Bench(found=head(inputs=other)).commit()
+    assert batch.head.inputs["refund.control"] == Reading(5, 5)
+    assert "refund.control" not in batch.batch.positions
 
 
 def test_the_reach_runs_ahead_of_what_was_read() -> None:

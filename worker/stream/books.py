@@ -138,12 +138,12 @@ class Books:
         self.head = self._next_head(last=last)
         head = writing.ledger_head(scope, number, self.head)
         records = self._outbox.take(self._readers, [*entries, *tombstones, head])
-        return Batch({topic: reading.position for topic, reading in self.head.inputs.items()}, records)
+        return Batch({topic: self.head.inputs[topic].position for topic in self._readers}, records)
 
     def committed(self) -> None:
         """The last batch is visible: calls may reach as far as its head says."""
-        for topic, reading in self.head.inputs.items():
-            self._readers[topic].reach = reading.reach
+        for topic, reader in self._readers.items():
+            reader.reach = self.head.inputs[topic].reach
         self.named = self._said
 
     def _take_expired(self) -> Iterator[str]:
@@ -155,7 +155,8 @@ class Books:
         self._said = self._scope.reading
         return replace(
             self.head,
-            inputs=dict(self._readings(last=last)),
+            # An input that is not read this time, as while partitions are added, is read on where it was left.
+            inputs={**self.head.inputs, **dict(self._readings(last=last))},
             braked=self.braked,
             closed=last and self._vouches and not self._doubted,
             accounts=(self._scope if past else self._takeover).accounts,
