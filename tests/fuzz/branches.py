@@ -37,6 +37,7 @@ TESTS: Final = (
         "tests/alipay/test_ams_codes.py",
         "tests/alipay/test_ams_content.py",
         "tests/alipay/test_ams_notification.py",
+        "tests/alipay/test_gateway_replace.py",
         "tests/alipay/mainland",
     ),
 )

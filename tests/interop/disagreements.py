@@ -187,7 +187,7 @@ DISAGREEMENTS: Final = (
         "python-alipay-sdk",
         "GETs, with all parameters in the URL",
         "POSTs a form",
-        "both, it seems: the documents have a POST, on which the simulator insists, and the SDK is in wide use",
+        "both, it seems: the documents have a POST, the SDK is in wide use, and the simulator takes either",
         test="test_one_sdk_gets_where_the_documents_post",
     ),
 )

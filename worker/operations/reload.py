@@ -71,7 +71,8 @@ class Reloading:
             self._failed()
             self._refused(wrong)
             return
-        except Exception:  # a file can be wrong in ways that nobody thought of, and refunds go on with the old ones
+        except Exception:
+            # A file can be wrong in ways that nobody thought of, and refunds go on with the old ones.
             self._failed()
             log.exception("settings not reloaded, the old ones stay in force")
             return
