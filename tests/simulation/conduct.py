@@ -1,7 +1,8 @@
 """The promises about a worker's conduct, G5 to G8, under the README's names; and that everything ends."""
 
 from collections import Counter, defaultdict
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from typing_extensions import override
 
@@ -18,7 +19,8 @@ from tests.simulation.events import (
     Stopping,
 )
 from tests.simulation.guarantee import CLOCKS_APART_S, Guarantee, Truth
-from worker.refunds.reply import Misconfigured, Succeeded, Unknown, Unreadable
+from worker.refunds.reply import Contradicted, Declined, Misconfigured, Succeeded, Unknown, Unreadable
+from worker.refunds.verdict import ParkReason
 from worker.simulator.results import GATEWAY_CODES
 from worker.stream.routing import home
 
@@ -119,6 +121,7 @@ class StopTheLine(Guarantee):
         self._serial = 0
         self._success: Counter[str] = Counter()
         self._halted_since: dict[str, int] = {}
+        self._proven: set[str] = set()
 
     @override
     def saw(self, event: Event, at: float) -> None:
@@ -155,6 +158,7 @@ class StopTheLine(Guarantee):
         elif probe and not isinstance(reply, Unknown | Unreadable):
             del self._halted[process]
         if isinstance(reply, Succeeded):
+            self._proven.add(process)
             self._success[process] = max(self._success[process], begun)
 
     def _no_failure(self, event: Committed) -> None:
@@ -163,13 +167,16 @@ class StopTheLine(Guarantee):
                 continue
             key = dict(record.headers).get("ce_subject", b"").decode()
             told = self.view.outcomes.get(key)
-            if (
-                told
-                and not told[-1].succeeded
-                and told[-1].data["result"]["code"] in GATEWAY_CODES - {"PARAM_ILLEGAL"}
-            ):
+            if not told or told[-1].succeeded or told[-1].replayed:
+                continue
+            code = told[-1].data["result"]["code"]
+            if code in GATEWAY_CODES - {"PARAM_ILLEGAL"}:
+                self.breaks(f"{key} has failed with {code}, which is our own fault")
+            replies = (one.reply for one in self.view.replies[key])
+            suspect = any(isinstance(one, Declined) and one.suspect and one.code == code for one in replies)
+            if suspect and event.process not in self._proven:
                 self.breaks(
-                    f"{key} has failed with {told[-1].data['result']['code']}, which is our own fault"
+                    f"{key} has failed with {code}, though nothing has succeeded for {event.process} yet"
                 )
 
 
@@ -221,7 +228,7 @@ class Bounded(Guarantee):
 
 
 class EverythingEnds(Guarantee):
-    """Once the faults are over: no worker ends by itself, and every refund is final or parked."""
+    """Once the faults are over: no worker ends by itself, and every refund is final, or parked with good reason."""
 
     number = "L"
 
@@ -242,5 +249,32 @@ class EverythingEnds(Guarantee):
     def check(self) -> None:
         for partition, entries in self.view.ledger.items():
             for key, entry in entries.items():
-                if entry["kind"] == "open" and entry["state"] != "parked":
+                if entry["kind"] != "open":
+                    continue
+                if entry["state"] != "parked":
                     self.breaks(f"partition {partition}: {key} is still open, {entry['state']}")
+                elif key not in self.view.parked:
+                    self.breaks(f"partition {partition}: {key} is parked, and nobody was told")
+                elif not self._explained(key, entry):
+                    reason = entry["park"]["reason"]
+                    self.breaks(f"partition {partition}: {key} is parked as {reason}, for no good reason")
+
+    def _explained(self, key: str, entry: Mapping[str, Any]) -> bool:
+        """Whether what this refund was told, and how long it took, lead to where it is."""
+        replies = [one.reply for one in self.view.replies[key]]
+        declines = [reply for reply in replies if isinstance(reply, Declined)]
+        match entry["park"]["reason"]:
+            case ParkReason.ATTEMPTS_USED_UP:
+                return bool(entry["attempt"]["number"] >= self.terms.attempts_max)
+            case ParkReason.TIME_USED_UP:
+                return bool(entry["attempt"]["age_s"] >= self.terms.age_max_s)
+            case ParkReason.MERCHANT_BALANCE | ParkReason.UNLISTED_CODE:
+                return any(decline.park for decline in declines)
+            case ParkReason.SUSPECT_DECLINE:
+                return any(decline.suspect for decline in declines)
+            case ParkReason.MISCONFIGURED_ALONE:
+                return any(isinstance(reply, Misconfigured) for reply in replies)
+            case ParkReason.CONTRADICTED:
+                return any(isinstance(reply, Contradicted) for reply in replies)
+            case _:
+                return False
