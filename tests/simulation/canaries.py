@@ -207,6 +207,29 @@ EVERYWHERE: Final = (
         "elif count >= 100 * open_max and number not in self._full:",
     ),
     _one(
+        "a suspect decline is published at once",
+        "G7",
+        "stream/partition.py",
+        "                self._set(refund, State.HELD, attempt=attempt, held=outcome)",
+        "                self._close(refund, outcome, now)",
+    ),
+    _one(
+        "what an inquiry cannot tell is parked at once",
+        "L",
+        "refunds/policy.py",
+        "        case Rule.INQUIRE:\n",
+        "        case Rule.INQUIRE if isinstance(reply, Unknown):\n"
+        "            return Park(ParkReason.TIME_USED_UP, attempt)\n"
+        "        case Rule.INQUIRE:\n",
+    ),
+    _one(
+        "a parked refund is not told of",
+        "L",
+        "stream/partition.py",
+        "        self._publish(refund, parked_event(refund.entry, park, now, self._scope.source, self._key(refund)))\n",
+        "",
+    ),
+    _one(
         "dead letters are written at once",
         "G1",
         "stream/outbox.py",

@@ -1,7 +1,8 @@
 """The promises about a worker's conduct, G5, G6 and G8, under the README's names; and that everything ends."""
 
 from collections import defaultdict
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from typing_extensions import override
 
@@ -18,6 +19,8 @@ from tests.simulation.events import (
 )
 from tests.simulation.guarantee import CLOCKS_APART_S, Guarantee, Truth
 from worker.refunds.command import Command
+from worker.refunds.reply import Contradicted, Declined, Misconfigured, Unfunded
+from worker.refunds.verdict import ParkReason
 
 UNREACHABLE: Final = ("KafkaConnectionError", "RequestTimedOutError", "TimeoutError")
 STOP_TAIL_S: Final = 3.0 + 10.0
@@ -168,7 +171,7 @@ class Bounded(Guarantee):
 
 
 class EverythingEnds(Guarantee):
-    """Once the faults are over: no worker ends by itself, and every refund is final or parked."""
+    """Once the faults are over: no worker ends by itself, and every refund is final, or parked with good reason."""
 
     number = "L"
 
@@ -189,5 +192,36 @@ class EverythingEnds(Guarantee):
     def check(self) -> None:
         for partition, entries in self.view.ledger.items():
             for key, entry in entries.items():
-                if entry["kind"] == "open" and entry["state"] != "parked":
+                if entry["kind"] != "open":
+                    continue
+                if entry["state"] != "parked":
                     self.breaks(f"partition {partition}: {key} is still open, {entry['state']}")
+                elif key not in self.view.parked:
+                    self.breaks(f"partition {partition}: {key} is parked, and nobody was told")
+                elif not self._explained(key, entry):
+                    reason = entry["park"]["reason"]
+                    self.breaks(f"partition {partition}: {key} is parked as {reason}, for no good reason")
+
+    def _explained(self, key: str, entry: Mapping[str, Any]) -> bool:
+        """Whether what this refund was told, and how long it took, lead to where it is."""
+        replies = [one.reply for one in self.view.replies[key]]
+        declines = [reply for reply in replies if isinstance(reply, Declined)]
+        match entry["park"]["reason"]:
+            case ParkReason.ATTEMPTS_USED_UP:
+                return bool(entry["attempt"]["number"] >= self.terms.attempts_max)
+            case ParkReason.TIME_USED_UP:
+                return bool(entry["attempt"]["age_s"] >= self.terms.age_max_s)
+            case ParkReason.MERCHANT_BALANCE:
+                return any(
+                    isinstance(reply, Unfunded) or (reply in declines and reply.park) for reply in replies
+                )
+            case ParkReason.UNLISTED_CODE:
+                return any(decline.park for decline in declines)
+            case ParkReason.SUSPECT_DECLINE:
+                return any(decline.suspect for decline in declines)
+            case ParkReason.MISCONFIGURED_ALONE:
+                return any(isinstance(reply, Misconfigured) for reply in replies)
+            case ParkReason.CONTRADICTED:
+                return any(isinstance(reply, Contradicted) for reply in replies)
+            case _:
+                return False

@@ -33,6 +33,7 @@ class StopTheLine(Guarantee):
         self._serial = 0
         self._success: Counter[str] = Counter()
         self._halted_since: dict[str, int] = {}
+        self._proven: set[str] = set()
         self._merchants = _Merchants(truth, self.breaks)
 
     @override
@@ -78,6 +79,7 @@ class StopTheLine(Guarantee):
         elif probe and not isinstance(reply, Unknown | Unreadable):
             del self._halted[process]
         if isinstance(reply, Succeeded):
+            self._proven.add(process)
             self._success[process] = max(self._success[process], begun)
 
     def _no_failure(self, event: Committed) -> None:
@@ -86,8 +88,17 @@ class StopTheLine(Guarantee):
                 continue
             key = dict(record.headers).get("ce_subject", b"").decode()
             told = self.view.outcomes.get(key)
-            if told and not told[-1].succeeded and (code := told[-1].data["result"]["code"]) in OUR_OWN_FAULT:
+            if not told or told[-1].succeeded or told[-1].replayed:
+                continue
+            code = told[-1].data["result"]["code"]
+            if code in OUR_OWN_FAULT:
                 self.breaks(f"{key} has failed with {code}, which is our own fault")
+            replies = (one.reply for one in self.view.replies[key])
+            suspect = any(isinstance(one, Declined) and one.suspect and one.code == code for one in replies)
+            if suspect and event.process not in self._proven:
+                self.breaks(
+                    f"{key} has failed with {code}, though nothing has succeeded for {event.process} yet"
+                )
 
 
 class _Merchants:
