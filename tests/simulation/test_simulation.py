@@ -24,7 +24,7 @@ SHORT = (
     "10000 is a success, whatever fund_change says",
     "a merchant's refused token halts the whole channel",
 )
-"""Canaries that take a seed or two."""
+"""Canaries that take a few seeds."""
 
 
 @pytest.fixture(scope="module")
