@@ -63,15 +63,19 @@ def workload(seed: int, partitions: int, refunds: int) -> Workload:
 
 
 def closing(partitions: int, at: float) -> tuple[Request, ...]:
-    """Refunds of good payments, one for each partition: they prove a credential that has only heard declines."""
+    """Refunds of good payments, one for each partition: they prove a credential that has only heard declines.
+
+    After each an aborted one: nobody is ever given what lies behind the last command, and the lag ends all the same.
+    """
     found: dict[int, str] = {}
     number = 0
     while len(found) < partitions:
         found.setdefault(home(f"closing-{number}", partitions), f"closing-{number}")
         number += 1
     return tuple(
-        Request(at, partition, key.encode(), command(key, "pay-closing", 100))
+        Request(at, partition, key.encode(), command(key, "pay-closing", 100), aborted=aborted)
         for partition, key in found.items()
+        for aborted in (False, True)
     )
 
 
