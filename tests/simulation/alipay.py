@@ -138,7 +138,9 @@ class SimulatedAlipay:
     ) -> None:
         random = Random(f"{seed} alipay")
         self.asynchronous = random.random() < 0.3
-        settings = LedgerSettings(check_state_first=random.random() < 0.5)
+        settings = LedgerSettings(
+            check_state_first=random.random() < 0.5, declines_kept=Random(f"{seed} declines").random() < 0.6
+        )
         self.ledger = Ledger(settings)
         self._manners = _Manners(seed, faults, asynchronous=self.asynchronous)
         self.endpoint = Endpoint(SEALED, {CLIENT: UNSEALED}, self.ledger, self._manners)

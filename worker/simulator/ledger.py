@@ -112,12 +112,14 @@ class LedgerSettings:
     first refund); 0 means exactly the amount of its first refund; None means ORDER_NOT_EXIST until it is
     registered. `check_state_first`: the payment's state is looked at before the id, so that the repeat of a
     success that used the payment up is declined; with `used_up_code` when nothing is left, else with
-    REFUND_AMOUNT_EXCEED.
+    REFUND_AMOUNT_EXCEED. `declines_kept`: an inquiry finds a refund that was declined at once; else it finds nothing,
+    and the id is as good as new.
     """
 
     auto_payment_value: int | None = None
     check_state_first: bool = False
     used_up_code: str = "REFUND_AMOUNT_EXCEED"
+    declines_kept: bool = True
 
 
 class Ledger:
@@ -211,7 +213,10 @@ class Ledger:
         known = self.refunds.get(request.refund_request_id)
         if known is None:
             refusal = self._refusal(request)
-            refund = self._record(request, Fail(refusal) if refusal else fate, now)
+            end = Fail(refusal) if refusal else fate
+            if isinstance(end, Fail) and not self.settings.declines_kept:
+                return declined(end.code), None
+            refund = self._record(request, end, now)
             return refund.result, refund
         if self.settings.check_state_first and known.status is not RefundStatus.PROCESSING:
             refusal = self._refusal(request)
