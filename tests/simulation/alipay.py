@@ -54,7 +54,9 @@ class SimulatedAlipay:
     ) -> None:
         random = Random(f"{seed} alipay")
         self.asynchronous = random.random() < 0.3 and not channel.mainland
-        settings = LedgerSettings(check_state_first=random.random() < 0.5)
+        settings = LedgerSettings(
+            check_state_first=random.random() < 0.5, declines_kept=Random(f"{seed} declines").random() < 0.6
+        )
         self.channel = channel
         self.ledger = Ledger(settings)
         self._manners = Manners(seed, faults, channel.speaks, self._unseen, asynchronous=self.asynchronous)

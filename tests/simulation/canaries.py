@@ -117,6 +117,13 @@ EVERYWHERE: Final = (
         "",
     ),
     _one(
+        "not found counts while a refund call may still be on its way",
+        "G4",
+        "refunds/policy.py",
+        "counts = now >= attempt.quiet_at and now",
+        "counts = now",
+    ),
+    _one(
         "outcomes are committed in a transaction of their own",
         "G2",
         "kafka/journal.py",

@@ -16,6 +16,7 @@ from tests.simulation.events import (
     Opened,
     Silent,
     Stopping,
+    Unfinished,
 )
 from tests.simulation.guarantee import CLOCKS_APART_S, Guarantee, Truth
 from worker.refunds.command import Command
@@ -183,6 +184,8 @@ class EverythingEnds(Guarantee):
     def saw(self, event: Event, at: float) -> None:
         if isinstance(event, Silent):
             self._silent = True
+        if isinstance(event, Unfinished):
+            self.breaks(f"partition {event.partition}: the lag is {event.lag}, and nothing is left to do")
         # A worker that cannot reach Kafka at its start ends with an error, and is started again.
         unreachable = isinstance(event, Ended) and event.error.startswith(UNREACHABLE)
         if isinstance(event, Ended) and event.error and (self._silent or not unreachable):

@@ -173,6 +173,18 @@ class Silent:
         return "------------ no more faults ------------"
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """There was time enough, and the ledger says that so many offsets of a partition's log were not passed."""
+
+    partition: int
+    lag: int
+
+    @override
+    def __str__(self) -> str:
+        return f"unfinished  {COMMANDS}-{self.partition} lag {self.lag}"
+
+
 Event = (
     Asked
     | Called
@@ -186,6 +198,7 @@ Event = (
     | Stopping
     | Ended
     | Silent
+    | Unfinished
 )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from typing_extensions import override
 
 from tests.simulation.events import RESULTS, Answered, Called, Committed, Event
-from tests.simulation.guarantee import Guarantee, Truth
+from tests.simulation.guarantee import CLOCKS_APART_S, Guarantee, Truth
 from tests.simulation.view import Order, partition_of
 from worker.refunds.attempt import Stage
 from worker.refunds.reply import Declined, Misconfigured, NotFound, Succeeded, Unfunded, Unknown, leaves_doubt
@@ -155,14 +155,22 @@ class NeverGuess(Guarantee):
     def __init__(self, truth: Truth) -> None:
         super().__init__(truth)
         self._in_doubt: dict[str, str] = {}  # id → the last process whose call may have moved money unseen
+        self._submitted: dict[str, float] = {}  # id → when its last refund call was begun, s
+        self._absent: defaultdict[str, list[float]] = defaultdict(list)  # id → "not found" in a row, s
 
     @override
     def saw(self, event: Event, at: float) -> None:
         match event:
             case Called(attempt=attempt) if attempt.stage is Stage.SUBMIT:
+                self._submitted[attempt.command.refund_request_id] = at
                 self._within_reach(event)
                 self._known_to_be_in_doubt(event)
-            case Answered(attempt=attempt, reply=reply) if attempt.stage is Stage.SUBMIT:
+            case Answered(attempt=attempt, reply=NotFound()):
+                self._absent[attempt.command.refund_request_id].append(at)
+            case Answered(attempt=attempt, reply=reply):
+                self._absent.pop(attempt.command.refund_request_id, None)
+                if attempt.stage is not Stage.SUBMIT:
+                    return
                 if not leaves_doubt(reply) and not attempt.ambiguous:
                     self._in_doubt.pop(attempt.command.refund_request_id, None)
             case Committed():
@@ -208,9 +216,13 @@ class NeverGuess(Guarantee):
             self.breaks(f"{key} is {wanted.__name__} by {process}, but all it was told is: {heard}")
         if not told[-1].succeeded and told[-1].data["proof"] == "inquiry":
             absent = len(list(takewhile(lambda reply: isinstance(reply, NotFound), reversed(replies))))
-            if 0 < absent < self.terms.absences_needed:
+            # What was sent may arrive for so long, whoever has sent it.
+            over_at = self._submitted.get(key, 0.0) + self.terms.quiet_s - CLOCKS_APART_S
+            count = sum(heard_at >= over_at for heard_at in self._absent[key])
+            if absent and count < self.terms.absences_needed:
                 self.breaks(
-                    f"{key} has failed after {absent} times not found, {self.terms.absences_needed} are needed"
+                    f"{key} has failed after {count} times not found, with nothing on its way any more; "
+                    f"{self.terms.absences_needed} are needed"
                 )
         if not told[-1].succeeded and told[-1].data["proof"] == "submit":
             harmless = Declined | Misconfigured | Unfunded

@@ -1,7 +1,7 @@
 """What order systems send in one run: refunds, and all that goes wrong before a worker sees them."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -82,7 +82,10 @@ def workload(seed: int, partitions: int, refunds: int, channel: Channel) -> Work
 
 
 def closing(partitions: int, at: float, channel: Channel) -> Workload:
-    """Refunds of good payments, one for each partition: they prove a credential that has only heard declines."""
+    """Refunds of good payments, one for each partition: they prove a credential that has only heard declines.
+
+    After each an aborted one: nobody is ever given what lies behind the last command, and the lag ends all the same.
+    """
     address = _Address(channel, partitions)
     found: dict[int, Request] = {}
     paid: dict[int, Paid] = {}
@@ -99,7 +102,8 @@ def closing(partitions: int, at: float, channel: Channel) -> Workload:
         amount = Money("CNY" if channel.mainland else "USD", 1_000)
         paid.setdefault(request.partition, Paid(payment, amount, f"order-closing-{number}"))
         number += 1
-    return Workload(tuple(found.values()), tuple(paid.values()), partitions)
+    requests = (replace(request, aborted=aborted) for request in found.values() for aborted in (False, True))
+    return Workload(tuple(requests), tuple(paid.values()), partitions)
 
 
 def ams_command(key: str, payment: str, value: int, reason: str = "", merchant: str = "") -> bytes:

@@ -29,6 +29,7 @@ from tests.simulation.events import (
     Silent,
     Started,
     Stopping,
+    Unfinished,
 )
 from tests.simulation.faults import Faults
 from tests.simulation.group import Group
@@ -274,6 +275,9 @@ class World:
         until = self.loop.time() + SILENCE_MAX_S
         while self.loop.time() < until and not self._at_rest():  # noqa: ASYNC110 -- rest is no event
             await asyncio.sleep(2.0)
+        for partition in range(self.partitions):
+            if lag := self._lag(partition):
+                self.happened(Unfinished(partition, lag))
         await self._stop()
 
     def _ask(self, request: Request) -> None:
@@ -299,12 +303,15 @@ class World:
 
     def _at_rest(self) -> bool:
         for partition in range(self.partitions):
-            if self.view.position[partition] < self.cluster.end(TopicPartition(COMMANDS, partition)):
+            if self._lag(partition):
                 return False
             for entry in self.view.ledger[partition].values():
                 if entry["kind"] == "open" and entry["state"] != "parked":
                     return False
         return True
+
+    def _lag(self, partition: int) -> int:
+        return self.cluster.end(TopicPartition(COMMANDS, partition)) - self.view.position[partition]
 
     async def _stop(self) -> None:
         self.stopping = True

@@ -144,6 +144,15 @@ def test_checking_the_state_first_leaves_a_refund_in_process_alone() -> None:
     assert [code(ledger, asked(value=250), fate) for _ in range(2)] == ["REFUND_IN_PROCESS"] * 2
 
 
+def test_a_decline_that_is_not_kept_leaves_nothing_to_be_found() -> None:
+    """Then "not found" is all that an inquiry says of it, and the same id may still succeed."""
+    ledger = books(LedgerSettings(declines_kept=False))
+    assert code(ledger, asked(), Fail("RISK_REJECT")) == "RISK_REJECT"
+    assert code(ledger, asked(value=100_000)) == "REFUND_AMOUNT_EXCEED"
+    assert ledger.inquire("r-1", NOW) is None
+    assert code(ledger, asked()) == "SUCCESS"
+
+
 def test_an_empty_balance_declines_and_burns() -> None:
     ledger = books()
     ledger.balance_empty = True

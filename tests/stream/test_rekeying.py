@@ -52,6 +52,16 @@ def test_only_the_last_entry_of_a_refund_is_moved_and_only_to_another_home() -> 
     assert [survey.moving(record(offset, one)) for offset, one in enumerate(history)] == [None, None, 3, None]
 
 
+def test_only_figures_are_kept_of_all_partitions_at_once() -> None:
+    """A ledger of a year fits into a worker's memory partition by partition, not as a whole."""
+    survey = surveyed(entry(LEAVES), final(STAYS))
+    survey.let_go()
+    assert (survey.entries, survey.leaving) == (2, 1)
+    assert not survey.live
+    assert not survey.astray
+    assert "restore the topic" in hindrance(survey, bounds(9))
+
+
 def test_a_forgotten_refund_is_not_moved() -> None:
     survey = surveyed(final(LEAVES), (LEAVES.encode(), None))
     assert not survey.live

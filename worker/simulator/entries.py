@@ -113,9 +113,11 @@ class LedgerSettings:
     registered. What a mainland trade is found to have, if its first refund is of the whole, is that refund's amount.
     `check_state_first`: the payment's state is looked at before the id, so that the repeat of a
     success that used the payment up is declined; with `used_up_code` (mainland: TRADE_HAS_CLOSE) when nothing is
-    left, else with REFUND_AMOUNT_EXCEED.
+    left, else with REFUND_AMOUNT_EXCEED. `declines_kept`: an inquiry finds a refund that was declined at once; else
+    it finds nothing, and the id is as good as new.
     """
 
     auto_payment_value: int | None = None
     check_state_first: bool = False
     used_up_code: str = "REFUND_AMOUNT_EXCEED"
+    declines_kept: bool = True

@@ -174,7 +174,10 @@ class Ledger:
         known = self.refunds.get(self.key_of(request))
         if known is None or (request.mainland and known.status is RefundStatus.FAIL):
             refusal = self._refusal(request)
-            refund = self._record(request, Fail(refusal) if refusal else fate, now)
+            end = Fail(refusal) if refusal else fate
+            if isinstance(end, Fail) and not self.settings.declines_kept:
+                return declined(end.code), None
+            refund = self._record(request, end, now)
             return refund.result, refund
         if self.settings.check_state_first and known.status is not RefundStatus.PROCESSING:
             refusal = self._refusal(request)

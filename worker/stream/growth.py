@@ -69,9 +69,10 @@ async def look(plan: Plan, layout: Layout, journals: Journals) -> Found:
     counts, refused = await _outside(plan, layout)
     if refused:
         return Found(counts, refused=refused)
-    surveys = {
-        number: await _survey(number, plan, journals.replay(number)) for number in range(counts[plan.ledger])
-    }
+    surveys = {}
+    for number in range(counts[plan.ledger]):
+        surveys[number] = await _survey(number, plan, journals.replay(number))
+        surveys[number].let_go()
     return await _found(plan, layout, counts, surveys)
 
 
@@ -90,7 +91,7 @@ async def grow(plan: Plan, layout: Layout, journals: Journals) -> Found:
         if found.refused:
             await growth.unmark(counts)
         elif not found.finished:
-            await growth.carry_out(counts, [number for number, survey in surveys.items() if survey.astray])
+            await growth.carry_out(counts, [number for number, survey in surveys.items() if survey.leaving])
         return found
 
 
@@ -130,8 +131,8 @@ async def _found(
     done = all(head is not None and head.partitions == plan.to for head in heads)
     return Found(
         counts,
-        entries=sum(len(survey.live) for survey in surveys.values()),
-        moving=sum(len(survey.astray) for survey in surveys.values()),
+        entries=sum(survey.entries for survey in surveys.values()),
+        moving=sum(survey.leaving for survey in surveys.values()),
         doubtful=unreleased,
         refused=tuple(filter(None, refused)),
         finished=done and all(count == plan.to for count in counts.values()),
@@ -188,6 +189,7 @@ class _Growth:
         self._stack.push_async_callback(journal.close)
         self._journals[number] = journal
         survey = await _survey(number, self._plan, journal.replay())
+        survey.let_go()
         if survey.head is not None:
             self._heads[number] = survey.head
         return survey

@@ -35,7 +35,7 @@ class Survey:
     """One partition's ledger, read from its beginning: its head, and which live entries are at home elsewhere.
 
     `live`: key → offset of its last entry. `astray`: key → home, of those whose home is another partition.
-    `unplaceable`: keys whose home cannot be computed.
+    `unplaceable`: keys whose home cannot be computed. `entries`, `leaving`: how many of those were let go.
     """
 
     number: int
@@ -45,6 +45,13 @@ class Survey:
     astray: dict[bytes, int] = field(default_factory=dict)
     unplaceable: set[bytes] = field(default_factory=set)
     payments: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
+    entries: int = 0
+    leaving: int = 0
+
+    def let_go(self) -> None:
+        """Keep how many entries there are, and not which: of all partitions at once that would be too much."""
+        self.entries, self.leaving = len(self.live), len(self.astray)
+        self.live, self.astray = {}, {}
 
     def take(self, record: Record) -> None:
         """Apply one record. Raises WrongLedger where the partition's opening would."""
@@ -125,7 +132,7 @@ def hindrance(survey: Survey, bounds: Mapping[str, Bounds]) -> str:
             "were written by a newer release); run the release that wrote them"
         )
     if head is None:
-        if survey.live or any(bound.committed is not None for bound in bounds.values()):
+        if survey.live or survey.entries or any(bound.committed is not None for bound in bounds.values()):
             return (
                 f"partition {number}: the ledger has no head, but its group has been here; restore the topic"
             )
