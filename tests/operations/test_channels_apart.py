@@ -78,7 +78,7 @@ async def test_each_channel_has_its_own_terms(tmp_path: Path) -> None:
     async with opened(settings(tmp_path, text)) as gateways:
         assert gateways["local"].terms == Terms(asynchronous=False, attempts_max=7)
         cn = gateways["cn"].terms
-        assert (cn.quiet_s, cn.attempts_max, cn.payment_spacing_s) == (99, 60, 3)
+        assert (cn.quiet_s, cn.attempts_max, cn.payment_spacing_s) == (99, 120, 3)
 
 
 async def test_a_reload_of_one_channel_leaves_the_others_as_they_were(tmp_path: Path) -> None:

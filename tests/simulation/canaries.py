@@ -217,8 +217,8 @@ EVERYWHERE: Final = (
         "a suspect decline is published at once",
         "G7",
         "stream/partition.py",
-        "                self._set(refund, State.HELD, attempt=attempt, held=outcome)",
-        "                self._close(refund, outcome, now)",
+        "                self._changes.make(refund, State.HELD, attempt=attempt, held=outcome)",
+        "                self._changes.close(refund, outcome, now)",
     ),
     _one(
         "what an inquiry cannot tell is parked at once",
@@ -232,7 +232,7 @@ EVERYWHERE: Final = (
     _one(
         "a parked refund is not told of",
         "L",
-        "stream/partition.py",
+        "stream/changes.py",
         "        self._publish(refund, parked_event(refund.entry, park, now, self._scope.source, self._key(refund)))\n",
         "",
     ),
