@@ -59,7 +59,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One refund in full. `instructions`: which could be followed now, by name. `issues`: ids of its chain, in order."""
+    """One refund in full. `instructions`: which could be followed now, by name. `issues`: its chain's ids, in order."""
 
     row: Row
     explanation: Explanation
@@ -70,7 +70,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What became of an instruction. `result`: an Effect or a Refusal; "no_answer": its owner did not answer in time."""
+    """What became of an instruction. `result`: an Effect, a Refusal, or "no_answer" where its owner was too slow."""
 
     accepted: bool
     result: str
@@ -155,5 +155,8 @@ class Desk(Protocol):
         ...
 
     def submit(self, asked: Mapping[str, str], language: Language) -> AsyncIterator[Submitted]:
-        """Write a command, then what answers it. `asked`: channel, payment or order, amount, currency, id, merchant, reason."""
+        """Write a command, then tell what answers it.
+
+        `asked`: channel, payment or order, amount, currency, id, merchant, reason.
+        """
         ...
