@@ -38,6 +38,15 @@ def test_every_command_explains_itself(command: str) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
 
 
+def test_a_command_imports_only_what_it_needs() -> None:
+    code = "import sys, worker.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "worker.cli.run" in loaded
+    assert not {"worker.wiring", "worker.stream.engine", "worker.simulator", "worker.demo"} & set(loaded)
+
+
 def test_wrong_settings_end_with_2_and_every_problem_on_standard_error(tmp_path: Path) -> None:
     file = written(tmp_path, "deadline_s = 0\nrefund = 1\n")
     ended = run_program(["topics", "create", "--config", file], tmp_path)

@@ -39,6 +39,13 @@ def configure(settings: LogSettings, stream: TextIO) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
+def silence_client() -> None:
+    """For commands, whose own sentences say what failed: the Kafka client's log would say it ten times more."""
+    client = logging.getLogger("aiokafka")
+    client.addHandler(logging.NullHandler())
+    client.propagate = False
+
+
 class Repeats(logging.Filter):
     """Lets a message of a library through once in ten seconds; then it says how many were left out.
 

@@ -1,0 +1,47 @@
+"""The command line: `python -m worker <command>`. Each command says what it needs; `--help` says the rest.
+
+Every module here is imported whichever command runs: what only one command needs, it imports in its body.
+"""
+
+import sys
+
+import click
+
+from worker import __version__
+from worker.cli import check, demo, keys, partitions, run, simulator, submit, topics
+from worker.operations import terminal
+from worker.operations.submit import Exit
+from worker.settings import SettingsWrong
+
+
+def main() -> None:
+    """The entry point. Wrong settings and an unreachable Kafka end with a sentence, not with a traceback."""
+    from worker.kafka.connection import Unreachable
+
+    try:
+        worker(prog_name="python -m worker")
+    except SettingsWrong as wrong:
+        terminal.show_problems(wrong)
+        sys.exit(Exit.USAGE)
+    except Unreachable as error:
+        terminal.say(str(error), "red")
+        sys.exit(Exit.UNREACHABLE)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="worker")
+def worker() -> None:
+    """Makes refunds at Alipay, each exactly once, from commands in Kafka."""
+
+
+for command in (
+    run.run,
+    check.check,
+    topics.topics,
+    keys.keys,
+    submit.submit,
+    simulator.simulate_alipay,
+    demo.demo,
+    partitions.resume_partition,
+):
+    worker.add_command(command)

@@ -1,0 +1,29 @@
+"""`keys`: what requests are signed with."""
+
+from pathlib import Path
+
+import click
+
+from worker.operations import terminal
+
+
+@click.group()
+def keys() -> None:
+    """The key pairs that requests are signed with."""
+
+
+@keys.command()
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("keys"), show_default=True)
+def new(folder: Path) -> None:
+    """Make private.pem and public.pem in a folder. Nothing is ever overwritten."""
+    from worker.operations.keys import write_new
+
+    try:
+        files = write_new(folder)
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
+    terminal.say(f"{files.private}: keep it secret; name it as private_key_file of the channel")
+    terminal.say(
+        f"{files.public}: upload this one line to Alipay's dashboard, and save Alipay's key from there:"
+    )
+    terminal.show(files.public_base64)
