@@ -33,6 +33,8 @@ from worker.alipay.ams.signing import signature_header, signature_in, string_to_
 from worker.alipay.gateway import ChannelGateway
 from worker.alipay.interface import Keys
 from worker.alipay.signing import Verifier
+from worker.refunds.attempt import Attempt
+from worker.refunds.command import Cause
 from worker.refunds.entry import Pin
 from worker.refunds.reply import (
     Misconfigured,
@@ -44,6 +46,7 @@ from worker.refunds.reply import (
     Unreadable,
 )
 
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SANDBOX_ID = f"SANDBOX_{CLIENT_ID}"
 
 
@@ -100,6 +103,19 @@ class TestRequest:
         ):
             await call(to)
         assert headers_of(peer.requests[0])["agent-token"] == "agent-1"
+
+    @pytest.mark.parametrize("stage", [SUBMIT, INQUIRE], ids=["refund", "inquiry"])
+    async def test_the_commands_trace_is_sent_but_not_what_its_tracing_system_says(
+        self, stage: Attempt
+    ) -> None:
+        traced = replace(COMMAND, cause=Cause("order-1", traceparent=TRACEPARENT, tracestate="shop=1"))
+        async with serving(always(http_answer(refunded()))) as peer, gateway(peer.url) as to:
+            await call(to, replace(stage, command=traced))
+            await call(to, stage)
+        first, second = map(headers_of, peer.requests)
+        assert first["traceparent"] == TRACEPARENT
+        assert "tracestate" not in first
+        assert "traceparent" not in second
 
     async def test_one_connection_serves_many_calls(self) -> None:
         async with serving(always(http_answer(refunded()))) as peer, gateway(peer.url) as to:

@@ -90,6 +90,8 @@ class Endpoint:
 
     def answer(self, request: Request, now: float) -> Answer:
         """What becomes of `request` at `now` (Unix seconds). Money moves here, before the answer leaves."""
+        if trace := request.headers.get("traceparent"):
+            self.observed.traces[trace] += 1
         if self.outage:
             self.observed.refused["outage"] += 1
             return Answer(Ending.CUT)

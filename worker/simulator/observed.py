@@ -42,6 +42,8 @@ class Observed:
     def __init__(self) -> None:
         self.by_id: Final[dict[str, Seen]] = {}
         self.refused: Final[Counter[str]] = Counter()
+        self.traces: Final[Counter[str]] = Counter()
+        """Calls by their `traceparent`."""
         self.in_flight = 0
         self.in_flight_max = 0
         self.in_flight_max_by_payment: Final[dict[str, int]] = {}
