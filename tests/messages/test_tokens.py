@@ -1,5 +1,8 @@
 """No token of a merchant reaches the dead-letter topic, however its record is written."""
 
+import time
+from base64 import b64decode, b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from typing import Final
 
 import orjson
@@ -43,6 +46,9 @@ SECRET: Final = TOKEN.encode()
         (b'{"appAuthToken":"%b', b'{"appAuthToken":"***'),
         (b"{'appAuthToken': '%b'}", b"{'appAuthToken': '***'}"),
         (b"out_trade_no=1&app_auth_token=%b&x=1", b"out_trade_no=1&app_auth_token=***&x=1"),
+        (b"app_auth_token=a%%2B%b%%26x=1", b"app_auth_token=***%26x=1"),
+        (b"app%%5Fauth%%5Ftoken=%b", b"app%5Fauth%5Ftoken=***"),
+        (b"%%22appAuthToken%%22%%3A%%22%b%%22&x=1", b"%22appAuthToken%22%3A%22***%22&x=1"),
         (b'\xff"appAuthToken":"%b"', b'\xff"appAuthToken":"***"'),
         (b'{"\\x":"1","appAuthToken":"%b"}', b'{"\\x":"1","appAuthToken":"***"}'),
     ],
@@ -51,6 +57,73 @@ def test_a_token_is_masked_and_nothing_else(value: bytes, expected: bytes) -> No
     masked = without_tokens(value % SECRET)
     assert masked == expected
     assert without_tokens(masked) == expected
+
+
+PLAIN: Final = f'{{"outTradeNo":"正常1","appAuthToken":"{TOKEN}","a":[1.5]}}'
+MASKED: Final = PLAIN.replace(TOKEN, "***")
+NESTED: Final = f'{{"appAuthToken":[{{"value":"{TOKEN}"}}]}}'
+WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-16", "utf-32")
+
+
+@pytest.mark.parametrize("encoding", WIDE)
+def test_a_token_in_wide_characters_is_masked_and_nothing_else(encoding: str) -> None:
+    assert without_tokens(PLAIN.encode(encoding)) == MASKED.encode(encoding)
+    assert without_tokens(NESTED.encode(encoding)) == '{"appAuthToken":"***"}'.encode(encoding)
+    assert without_tokens(MASKED.encode(encoding)) == MASKED.encode(encoding)
+
+
+@pytest.mark.parametrize("encoding", WIDE[:4])
+@pytest.mark.parametrize("before", [b"\x00", b"\x00\x00\x00", b'{"a":'])
+def test_what_cannot_be_taken_apart_is_left_out_as_a_whole(encoding: str, before: bytes) -> None:
+    """Wide characters that do not begin where a character can: there is a token, and no way to mask it alone."""
+    masked = without_tokens(before + PLAIN.encode(encoding))
+    assert masked == b"***" or masked.endswith(MASKED.encode(encoding)[-8:])
+    assert SECRET not in masked.replace(b"\x00", b"")
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode], ids=["standard", "url"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_token_in_base64_is_masked_and_nothing_else(
+    encode: Callable[[bytes], bytes], encoding: str
+) -> None:
+    """As in `data_base64` of an event in structured mode."""
+    event = b'{"specversion":"1.0", "data_base64":"%b", "id":"1"}'
+    hidden, shown = (encode(text.encode(encoding)) for text in (PLAIN, MASKED))
+    assert hidden.endswith(b"=")
+    assert without_tokens(event % hidden) == event % shown
+    assert without_tokens(hidden) == shown
+    assert without_tokens(event % hidden.rstrip(b"=")) == event % shown.rstrip(b"=")
+    assert without_tokens(event % shown) == event % shown
+
+
+@pytest.mark.parametrize("escaped", [(b"/", rb"\/"), (b"/", rb"\u002f"), (b"+", rb"\u002B")])
+def test_no_escape_within_base64_hides_a_token(escaped: tuple[bytes, bytes]) -> None:
+    hidden = b64encode(f'{{"x":"\u00bf\u00bf?>\u00be\u00ff~>>","appAuthToken":"{TOKEN}"}}'.encode("latin-1"))
+    assert escaped[0] in hidden
+    masked = without_tokens(b'{"data_base64":"%b"}' % hidden.replace(*escaped))
+    assert SECRET not in b64decode(orjson.loads(masked)["data_base64"])
+
+
+def test_base64_in_lines_and_in_itself_hides_no_token() -> None:
+    twice = b64encode(b64encode(PLAIN.encode()))
+    lines = b"\r\n".join(twice[start : start + 76] for start in range(0, len(twice), 76))
+    assert b64decode(b64decode(without_tokens(lines))) == MASKED.encode()
+
+
+def test_a_token_is_masked_however_often_it_is_wrapped() -> None:
+    value, shown = PLAIN.encode(), MASKED.encode()
+    for _ in range(12):
+        value, shown = b64encode(value), b64encode(shown)
+    assert without_tokens(value) == shown
+
+
+def test_a_large_record_is_masked_quickly() -> None:
+    """A dead letter is written by the loop that all refunds share."""
+    megabyte = b64encode(b"\x00" * 300_000 + PLAIN.encode("utf-16-le")) + b"A" * 600_000
+    began = time.perf_counter()
+    without_tokens(megabyte)
+    without_tokens(b"\x00a" * 500_000)
+    assert time.perf_counter() - began < 2
 
 
 @pytest.mark.parametrize(
@@ -63,6 +136,8 @@ def test_a_token_is_masked_and_nothing_else(value: bytes, expected: bytes) -> No
         b'{"token":"x","a" : 1e2}',
         b"",
         b"\x00\xff",
+        b'{"data_base64":"eyJvdXRUcmFkZU5vIjoiNDcxMSJ9"}',
+        '{"outTradeNo":"4711","token":"x"}'.encode("utf-16"),
     ],
 )
 def test_what_is_no_token_is_left_as_it_was(value: bytes) -> None:
@@ -105,11 +180,14 @@ def test_a_name_tells_a_token(name: str, claim: bool) -> None:
 @pytest.mark.parametrize("size_max", [100_000, 4_200], ids=["whole", "cut"])
 def test_a_dead_letter_has_no_token_in_it(size_max: int) -> None:
     value = orjson.dumps({**CLOUD_WHOLE, "appAuthToken": TOKEN, "refundReason": "x" * 5_000})
-    headers = (*event(CLOUD), ("ce_appauthtoken", SECRET), ("app_auth_token", None))
-    letter = fit(value, dead_letter_headers(headers, ORIGIN, "refunds", "TooLong", "…", 0), size_max)
+    headers = (*event(CLOUD), ("ce_appauthtoken", SECRET), ("app_auth_token", None), ("body", PLAIN.encode()))
+    key = PLAIN.encode("utf-16")
+    letter = fit(value, dead_letter_headers(headers, ORIGIN, "refunds", "TooLong", "…", 0), size_max, key)
     assert letter.truncated is (size_max < 5_000)
     assert letter.value is not None
     assert SECRET not in letter.value
+    assert letter.key is not None
+    assert SECRET not in letter.key.replace(b"\x00", b"")
     assert all(SECRET not in (content or b"") for _, content in letter.headers)
     assert b'"***"' in letter.value
     assert b"6823789339978248" in letter.value

@@ -50,8 +50,8 @@ class Fitted:
 def dead_letter_headers(
     headers: Headers, origin: Origin, group: str, error: str, message: str, timestamp_type: int
 ) -> DeadLetterHeaders:
-    """All original headers, then ours. Integers are big-endian: the partition an int32, the others int64. A header with
-    a merchant's token is masked.
+    """All original headers, then ours. Integers are big-endian: the partition an int32, the others int64. A merchant's
+    token in a header is masked.
 
     `error` is our name for what is wrong, where Spring has a class name. Ours come last, and the last
     counts: a record that was a dead letter before keeps its older story too.
@@ -66,7 +66,7 @@ def dead_letter_headers(
         str(error).encode(),
         _cut(message),
     )
-    safe = ((name, MASKED.encode() if names_token(name) else content) for name, content in headers)
+    safe = ((name, MASKED.encode() if names_token(name) else _safe(content)) for name, content in headers)
     return (*safe, *zip(_NAMES, values, strict=True))
 
 
@@ -83,17 +83,21 @@ def fit(value: bytes | None, headers: DeadLetterHeaders, size_max: int, key: byt
     sums of key and value, and as many first bytes as there is room for. At least 4,096 bytes are needed for
     that.
     """
-    safe = None if value is None else without_tokens(value)
-    if record_size(key, safe, headers) <= size_max:
-        return Fitted(key, safe, headers)
+    safe, safe_key = _safe(value), _safe(key)
+    if record_size(safe_key, safe, headers) <= size_max:
+        return Fitted(safe_key, safe, headers)
     latest = {name: content for name, content in headers if name in _NAMES}
     kept: list[tuple[str, bytes | None]] = [*latest.items()]
     kept.append((f"{PREFIX}truncated", b"true"))
     kept += _sums("value", value) + _sums("key", key)
     room = max(0, size_max - record_size(None, None, kept))
-    short_key = None if key is None else key[: min(room // 2, len(key))]
+    short_key = None if safe_key is None else safe_key[: min(room // 2, len(safe_key))]
     short_value = None if safe is None else safe[: room - len(short_key or b"")]
     return Fitted(short_key, short_value, tuple(kept), truncated=True)
+
+
+def _safe(content: bytes | None) -> bytes | None:
+    return None if content is None else without_tokens(content)
 
 
 def _cut(message: str) -> bytes:
