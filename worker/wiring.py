@@ -118,6 +118,7 @@ async def run(settings: Settings, source: Source) -> int:
     """
     clock = SystemClock()
     metrics = Metrics(clock.now, settings.channels, __version__)
+    metrics.served(settings.topics.partitions)
     loaded = accounts(settings)
     readable = readable_of(settings, loaded)
     async with AsyncExitStack() as stack:

@@ -4,8 +4,11 @@ import pytest
 from prometheus_client import generate_latest
 
 from worker.alipay.gateway import Phase
+from worker.alipay.notification import Refusal
+from worker.messages.events import CONTRADICTED, FAILED, RETURNED
 from worker.operations.metric_table import METRICS, PREFIX, Kind, markdown
 from worker.operations.metrics import CODES, Metrics, reply_labels
+from worker.operations.notifications import Result
 from worker.refunds.entry import State
 from worker.refunds.money import Money
 from worker.refunds.reply import (
@@ -23,6 +26,7 @@ from worker.refunds.reply import (
     Unreadable,
 )
 from worker.refunds.verdict import ParkReason
+from worker.stream.intake import Disposition
 from worker.stream.ports import Meter
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -95,11 +99,25 @@ def test_money_at_risk_is_what_was_opened_and_not_closed() -> None:
 def test_the_oldest_open_refund_is_that_of_all_partitions() -> None:
     metrics = made()
     assert value(metrics, "oldest_open_refund_age_seconds") == 0
-    metrics.oldest_open(1, NOW - 10)
-    metrics.oldest_open(2, NOW - 30)
+    metrics.oldest_open(1, NOW - 10, NOW - 10)
+    metrics.oldest_open(2, NOW - 30, None)
     assert value(metrics, "oldest_open_refund_age_seconds") == 30
-    metrics.oldest_open(2, None)
+    metrics.oldest_open(2, None, None)
     assert value(metrics, "oldest_open_refund_age_seconds") == 10
+
+
+def test_a_parked_refund_does_not_hide_the_age_of_one_that_is_worked_on() -> None:
+    metrics = made()
+    assert value(metrics, "oldest_unparked_refund_age_seconds") == 0
+    metrics.oldest_open(1, NOW - 90_000, NOW - 20)
+    assert value(metrics, "oldest_open_refund_age_seconds") == 90_000
+    assert value(metrics, "oldest_unparked_refund_age_seconds") == 20
+
+
+def test_the_partitions_to_be_served_are_those_of_the_settings() -> None:
+    metrics = made()
+    metrics.served(12)
+    assert value(metrics, "partitions") == 12
 
 
 def test_a_partition_is_in_one_state_and_a_lost_one_is_no_longer_shown() -> None:
@@ -107,12 +125,15 @@ def test_a_partition_is_in_one_state_and_a_lost_one_is_no_longer_shown() -> None
     metrics.partition(3, "opening")
     metrics.partition(3, "open")
     metrics.lag(3, 7)
-    metrics.oldest_open(3, NOW - 10)
+    metrics.opaque(3, 2)
+    metrics.oldest_open(3, NOW - 10, NOW - 10)
     assert value(metrics, "partition_state", partition="3", state="opening") is None
     assert value(metrics, "partition_state", partition="3", state="open") == 1
     metrics.partition(3, "closed")
     assert value(metrics, "partition_state", partition="3", state="open") is None
     assert value(metrics, "consumer_lag_records", partition="3") is None
+    assert value(metrics, "opaque_entries", partition="3") is None
+    assert value(metrics, "oldest_unparked_refund_age_seconds") == 0
     assert value(metrics, "oldest_open_refund_age_seconds") == 0
 
 
@@ -120,6 +141,11 @@ def test_what_an_alert_counts_is_there_before_it_happens() -> None:
     metrics = made()
     assert all(value(metrics, "parked_total", reason=reason) == 0 for reason in ParkReason)
     assert all(value(metrics, "open_refunds", state=state) == 0 for state in State)
+    assert all(value(metrics, "commands_total", disposition=kind) == 0 for kind in Disposition)
+    assert all(value(metrics, "outcomes_total", type=kind) == 0 for kind in (FAILED, RETURNED, CONTRADICTED))
+    notifications = "notifications_total"
+    assert value(metrics, notifications, channel="global", result=Refusal.BAD_SIGNATURE) == 0
+    assert value(metrics, notifications, channel="global", result=Result.NOT_STORED) == 0
     errors = "alipay_transport_errors_total"
     assert all(value(metrics, errors, channel="global", phase=phase) == 0 for phase in Phase)
     assert value(metrics, "channel_halted", channel="global") == 0

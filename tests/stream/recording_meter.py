@@ -24,6 +24,7 @@ class RecordingMeter:
         self.finals = 0
         self.states: dict[int, str] = {}
         self.lags: dict[int, int] = {}
+        self.opaque_entries: dict[int, int] = {}
 
     def signalled(self, result: str) -> None:
         self.signals[result] += 1
@@ -70,5 +71,10 @@ class RecordingMeter:
     def lag(self, partition: int, records: int) -> None:
         self.lags[partition] = records
 
-    def oldest_open(self, partition: int, accepted_at: float | None) -> None:
+    def oldest_open(
+        self, partition: int, accepted_at: float | None, unparked_accepted_at: float | None
+    ) -> None:
         pass
+
+    def opaque(self, partition: int, entries: int) -> None:
+        self.opaque_entries[partition] = entries

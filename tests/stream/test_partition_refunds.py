@@ -45,6 +45,18 @@ def test_a_parked_refund_stays_parked() -> None:
     assert second.due() == []
 
 
+def test_a_parked_refund_does_not_hide_the_age_of_one_that_is_worked_on() -> None:
+    bench = Bench()
+    bench.accept(record(0, value("a")))
+    bench.answer("a", Contradicted("another amount"))
+    assert bench.partition.oldest_accepted_at == NOW
+    assert bench.partition.oldest_unparked_accepted_at is None
+    bench.clock.forward(60)
+    bench.accept(record(1, value("b")))
+    assert bench.partition.oldest_accepted_at == NOW
+    assert bench.partition.oldest_unparked_accepted_at == NOW + 60
+
+
 @pytest.mark.parametrize(
     "pin",
     [

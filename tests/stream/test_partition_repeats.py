@@ -181,6 +181,7 @@ def test_an_entry_of_a_newer_release_is_known_and_not_run() -> None:
     batch = bench.commit()
     assert (batch.position, batch.on(RESULTS), batch.on(LETTERS)) == (1, [], [])
     assert not batch.open
+    assert bench.meter.opaque_entries == {0: 1}
 
 
 # The brake.

@@ -74,7 +74,18 @@ METRICS: Final = (
     Metric(
         "oldest_open_refund_age_seconds", Kind.GAUGE, "Age of the oldest open refund; 0 when none is open"
     ),
+    Metric(
+        "oldest_unparked_refund_age_seconds",
+        Kind.GAUGE,
+        "Age of the oldest open refund that does not wait for a person; 0 when there is none",
+    ),
     Metric("parked_total", Kind.COUNTER, "Refunds that a person must look at", ("reason",)),
+    Metric(
+        "opaque_entries",
+        Kind.GAUGE,
+        "Ledger entries that a newer release wrote: their refunds wait for that release",
+        ("partition",),
+    ),
     Metric(
         "alipay_requests_total",
         Kind.COUNTER,
@@ -119,6 +130,11 @@ METRICS: Final = (
         Kind.HISTOGRAM,
         "From assignment to the first read, with the ledger's replay",
         buckets=OPENING_BUCKETS_S,
+    ),
+    Metric(
+        "partitions",
+        Kind.GAUGE,
+        "Partitions of the commands topic as the settings have it; some worker must have each of them open",
     ),
     Metric(
         "partition_state",

@@ -1,7 +1,7 @@
 """Counts and times, as Prometheus scrapes them: the stream's Meter and the gateways' observer."""
 
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Generic, TypeVar, assert_never
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -11,7 +11,9 @@ from prometheus_client.process_collector import ProcessCollector
 from worker.alipay.ams import codes as ams
 from worker.alipay.gateway import Phase
 from worker.alipay.mainland import codes as mainland
+from worker.messages.events import CONTRADICTED, DELAYED, FAILED, PARKED, REJECTED, RETURNED, SUCCEEDED
 from worker.operations.metric_table import METRICS, PREFIX
+from worker.operations.notifications import RESULTS
 from worker.refunds.entry import State
 from worker.refunds.money import Money
 from worker.refunds.reply import (
@@ -28,6 +30,7 @@ from worker.refunds.reply import (
     Unreadable,
 )
 from worker.refunds.verdict import ParkReason
+from worker.stream.intake import Disposition
 
 CODES: Final = frozenset().union(
     ams.REFUND_CODES, ams.INQUIRY_CODES, mainland.REFUND_CODES, mainland.INQUIRY_CODES
@@ -80,6 +83,7 @@ class Metrics:
         self._errors = Children(self._counter("alipay_transport_errors_total"))
         self._states = Children(self._gauge("partition_state"))
         self._lags = Children(self._gauge("consumer_lag_records"))
+        self._opaque = Children(self._gauge("opaque_entries"))
         self._halted = Children(self._gauge("channel_halted"))
         self._merchants = Children(self._gauge("halted_merchants"))
         self._final = self._histogram("time_to_final_seconds")
@@ -94,9 +98,14 @@ class Metrics:
         self._loop_lag = self._histogram("event_loop_lag_seconds")
         self._state_of: dict[int, str] = {}
         self._oldest: dict[int, float] = {}
+        self._oldest_unparked: dict[int, float] = {}
         self._heartbeat_age = self._gauge("heartbeat_age_seconds")
         self._rates = self._gauge("alipay_rate_limit_calls_per_second")
-        self._gauge("oldest_open_refund_age_seconds").set_function(self._oldest_age_s)
+        self._gauge("oldest_open_refund_age_seconds").set_function(lambda: self._age_s(self._oldest))
+        self._gauge("oldest_unparked_refund_age_seconds").set_function(
+            lambda: self._age_s(self._oldest_unparked)
+        )
+        self._partitions = self._gauge("partitions")
         self._gauge("build_info").labels(version, platform.python_version()).set(1)
         self._begin_at_zero(channels)
         ProcessCollector(registry=self.registry)
@@ -161,23 +170,34 @@ class Metrics:
             self._states.remove((str(partition), old))
         if state == "closed":
             self._state_of.pop(partition, None)
-            self._oldest.pop(partition, None)
+            self.oldest_open(partition, None, None)
             self._lags.remove((str(partition),))
+            self._opaque.remove((str(partition),))
         else:
             self._state_of[partition] = state
             self._states[str(partition), state].set(1)
 
-    def oldest_open(self, partition: int, accepted_at: float | None) -> None:
-        if accepted_at is None:
-            self._oldest.pop(partition, None)
-        else:
-            self._oldest[partition] = accepted_at
+    def oldest_open(
+        self, partition: int, accepted_at: float | None, unparked_accepted_at: float | None
+    ) -> None:
+        for oldest, at in ((self._oldest, accepted_at), (self._oldest_unparked, unparked_accepted_at)):
+            if at is None:
+                oldest.pop(partition, None)
+            else:
+                oldest[partition] = at
+
+    def opaque(self, partition: int, entries: int) -> None:
+        self._opaque[str(partition),].set(entries)
 
     # What others say.
 
     def lag(self, partition: int, records: int) -> None:
         """Records between the partition's committed offset and its end."""
         self._lags[str(partition),].set(records)
+
+    def served(self, partitions: int) -> None:
+        """How many partitions all workers together have to serve."""
+        self._partitions.set(partitions)
 
     def reload_failed(self) -> None:
         """New settings could not be used; the old ones stay in force."""
@@ -210,13 +230,17 @@ class Metrics:
 
         return observe
 
-    def _oldest_age_s(self) -> float:
-        return max(0.0, self._now() - min(self._oldest.values())) if self._oldest else 0.0
+    def _age_s(self, oldest: Mapping[int, float]) -> float:
+        return max(0.0, self._now() - min(oldest.values())) if oldest else 0.0
 
     def _begin_at_zero(self, channels: Iterable[str]) -> None:
         # A series that appears with its first event has no increase to alert on.
+        for disposition in Disposition:
+            self._commands[disposition,]
         for result in ("returned", "contradicted", "invalid"):
             self._signals[result,]
+        for kind in (SUCCEEDED, FAILED, PARKED, DELAYED, REJECTED, RETURNED, CONTRADICTED):
+            self._outcomes[kind,]
         for reason in ParkReason:
             self._parked[reason,]
         for state in State:
@@ -226,6 +250,8 @@ class Metrics:
             self._merchants[channel,].set(0)
             for phase in Phase:
                 self._errors[channel, phase]
+            for result in RESULTS:
+                self._notifications[channel, result]
 
     def _counter(self, name: str) -> Counter:
         metric = self._unmade.pop(name)

@@ -240,6 +240,10 @@ class Owner:
         self._committed_now, self._committed_mono = now, mono
         self.partition.books.committed()
         self._scope.meter.transaction(clock.monotonic() - mono, len(batch.records))
-        self._scope.meter.oldest_open(self.partition.number, self.partition.oldest_accepted_at)
+        self._scope.meter.oldest_open(
+            self.partition.number,
+            self.partition.oldest_accepted_at,
+            self.partition.oldest_unparked_accepted_at,
+        )
         for call in deferred:
             self._dispatcher.offer(call)

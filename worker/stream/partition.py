@@ -79,6 +79,7 @@ class Partition:
     def remember(self, opaque: Iterable[str], expired: Iterable[str]) -> None:
         """Ids whose entries a newer release wrote, and ids to be forgotten."""
         self._opaque.update(opaque)
+        self._scope.meter.opaque(self.number, len(self._opaque))
         if self._opaque:
             self.books.cannot_vouch()
         self.books.expired(expired)
@@ -290,6 +291,13 @@ class Partition:
     def oldest_accepted_at(self) -> float | None:
         """Unix seconds, None if nothing is open. Refunds are kept in the order in which they were accepted."""
         oldest = next(iter(self.refunds.values()), None)
+        return None if oldest is None else oldest.entry.accepted_at
+
+    @property
+    def oldest_unparked_accepted_at(self) -> float | None:
+        """The same, of those that do not wait for a person."""
+        unparked = (refund for refund in self.refunds.values() if refund.entry.state is not State.PARKED)
+        oldest = next(unparked, None)
         return None if oldest is None else oldest.entry.accepted_at
 
     def forget(self) -> None:
