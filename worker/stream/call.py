@@ -51,6 +51,11 @@ class Call:
     refund: Refund
 
     @property
+    def live(self) -> bool:
+        """False once the opening has ended, or the refund is final: an operator may settle one that waits here."""
+        return self.owner.live and not self.refund.closed
+
+    @property
     def channel(self) -> str:
         """The channel it goes through."""
         return self.refund.entry.pin.channel

@@ -68,6 +68,7 @@ class Changes:
         kept = final_of(final, keep_outcome=scope.resend, by_payment=scope.by_payment)
         self._finals.put(entry.refund_request_id, kept)
         del self._refunds[entry.refund_request_id]
+        refund.closed = True
         scope.meter.closed(entry.state, entry.attempt.command.amount)
         self._say(refund, event)
         scope.meter.final(now - entry.origin.timestamp_ms / 1000, entry.attempt.number)

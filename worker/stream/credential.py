@@ -80,8 +80,8 @@ class Credential:
 
     @property
     def under_probe(self) -> bool:
-        """Whether a probe is being made, and not one whose opening has ended."""
-        return self.probing is not None and self.probing.owner.live
+        """Whether a probe is being made, and not one whose opening or refund has ended."""
+        return self.probing is not None and self.probing.live
 
     def forget(self, owner: Owner) -> None:
         """The opening has ended: what waited here for it is taken up again by the next one."""

@@ -92,7 +92,7 @@ class Dispatcher:
         while line.runnable and line.in_flight < self._limits.in_flight_max:
             call = line.runnable.popleft()
             halted, pinned = line.halting(call) is not None, line.pinned(call)
-            if call.owner.live and not halted and pinned and call.owner.cleared(call.refund):
+            if call.live and not halted and pinned and call.owner.cleared(call.refund):
                 line.in_flight += 1
                 task = asyncio.create_task(self._call(line, call))
                 self._tasks.add(task)
@@ -100,12 +100,12 @@ class Dispatcher:
                 continue
             passed_on = True
             self._pass_on(call)
-            if call.owner.live and not pinned:
+            if call.live and not pinned:
                 line.drop(call)
                 call.owner.mark(call.refund, State.UNCONFIGURED)
-            elif call.owner.live and halted:
+            elif call.live and halted:
                 self.offer(call)
-            elif call.owner.live:
+            elif call.live:
                 call.owner.defer(call)
         return passed_on
 
@@ -117,7 +117,7 @@ class Dispatcher:
             seconds = self._clock.monotonic() - sent_at
             if not isinstance(reply, NotStarted):
                 self._answer(line, call, attempt, reply, sent_at, seconds)
-            elif call.owner.live:
+            elif call.live:
                 call.owner.defer(call)
         except Exception as error:
             # What memory says of this refund cannot be trusted any more; the ledger can.
@@ -133,7 +133,7 @@ class Dispatcher:
             # A slowed channel lets its calls wait for their turn: what was true before may not be any more.
             # So may settings.
             may = line.halting(call) is None and line.pinned(call)
-            return call.owner.live and may and call.owner.cleared(call.refund)
+            return call.live and may and call.owner.cleared(call.refund)
 
         try:
             return await line.gateway.call(attempt, call.refund.entry.pin.body, may_start)
@@ -147,7 +147,7 @@ class Dispatcher:
     ) -> None:
         mono = self._clock.monotonic()
         verdict: Verdict | None = None
-        if call.owner.live:
+        if call.live:
             overtaken = line.overtaken(call, reply, sent_at)
             verdict = call.owner.answered(call.refund, attempt, reply, seconds, overtaken=overtaken)
         for credential in line.learn(call, reply, verdict, sent_at, mono):
@@ -174,7 +174,7 @@ class Dispatcher:
         # Each is a record of the next transaction: a batch of them at a time, the rest at the next ticks.
         for _ in range(min(len(credential.waiting), self._limits.commit_records_max)):
             call = credential.waiting.popleft()
-            if call.owner.live:
+            if call.live:
                 self._wake(call)
 
     def _wake(self, call: Call) -> None:
@@ -188,7 +188,7 @@ class Dispatcher:
 
     def _tell(self, call: Call, told: Callable[[Refund], None]) -> None:
         try:
-            if call.owner.live:
+            if call.live:
                 told(call.refund)
         except Exception as error:
             log.exception("a held decline could not be settled")
@@ -203,7 +203,7 @@ class Dispatcher:
         lane = self._lanes[call.refund.payment]
         while lane:
             following = lane.popleft()
-            if following.owner.live:
+            if following.live:
                 self._lines[following.channel].runnable.append(following)
                 return
         del self._lanes[call.refund.payment]
@@ -241,7 +241,7 @@ class Dispatcher:
         for waiting in line.candidates(credential):
             for _ in range(len(waiting)):
                 call = waiting.popleft()
-                if not call.owner.live:
+                if not call.live:
                     continue
                 if call.refund.payment not in self._lanes and not (
                     telling and line.refused(call, credential)

@@ -12,7 +12,7 @@ class Refund:
     `read_at`: seconds on the monotonic clock at which it was taken over, from which late journaling counts.
     `calling`: a call for it is under way. `timer`: the one timer that counts, 0 for none: then a waiting refund is on
     its way to be called. `hinted`: its next call asks what became of it, because of a notice; `carried`: the call that
-    was begun last does so.
+    was begun last does so. `closed`: it is final, and whatever still holds it must neither call for it nor write it.
     """
 
     entry: OpenEntry
@@ -23,6 +23,7 @@ class Refund:
     timer: int = 0
     hinted: bool = False
     carried: bool = False
+    closed: bool = False
 
     @property
     def written(self) -> OpenEntry:
