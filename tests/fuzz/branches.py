@@ -25,7 +25,8 @@ DECODERS: Final = (
     *("worker/alipay/mainland/content.py", "worker/alipay/mainland/extract.py"),
     "worker/alipay/mainland/notification.py",
     *("worker/alipay/mainland/v2.py", "worker/alipay/mainland/v3.py", "worker/alipay/mainland/yuan.py"),
-    *("worker/settings/load.py", "worker/settings/problem.py", "worker/settings/rules.py"),
+    *("worker/settings/sources.py", "worker/settings/load.py"),
+    *("worker/settings/problem.py", "worker/settings/rules.py"),
 )
 ENCODERS: Final = ("worker/messages/dead_letter.py", "worker/messages/events.py", "worker/messages/mask.py")
 """The modules beside them that read nothing."""

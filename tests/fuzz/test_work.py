@@ -24,7 +24,7 @@ from worker.messages.command import read_command
 from worker.messages.invalid import Invalid, Problem
 from worker.messages.ledger import write_entry
 from worker.refunds.reply import Unreadable
-from worker.settings.load import FILE_SIZE_MAX, LINE_SIZE_MAX
+from worker.settings.sources import FILE_SIZE_MAX, LINE_SIZE_MAX
 
 SIZE_MAX: Final = samples.LIMITS.size_max
 REFUSED_MAX: Final = 60

@@ -8,7 +8,7 @@ from tests.settings.files import MINIMAL, problems, written
 from worker.refunds.backoff import Backoff
 from worker.refunds.policy import Terms
 from worker.settings import GlobalSettings, Problem, SettingsWrong, load, parse
-from worker.settings.load import FILE_SIZE_MAX, LINE_SIZE_MAX
+from worker.settings.sources import FILE_SIZE_MAX, LINE_SIZE_MAX
 from worker.stream.limits import Limits
 
 

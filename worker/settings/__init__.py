@@ -3,7 +3,7 @@
 from worker.settings.account import accounts
 from worker.settings.channels import ChannelSettings, GlobalSettings, MainlandSettings
 from worker.settings.commands import command_limits
-from worker.settings.load import ENVIRONMENT_PREFIX, Source, load, parse
+from worker.settings.load import Source, load, parse
 from worker.settings.model import (
     HttpSettings,
     KafkaSettings,
@@ -14,6 +14,7 @@ from worker.settings.model import (
     TopicSettings,
 )
 from worker.settings.problem import Problem, SettingsWrong
+from worker.settings.sources import ENVIRONMENT_PREFIX
 
 __all__ = [
     "ENVIRONMENT_PREFIX",

@@ -7,6 +7,7 @@ from typing import Final
 from typing_extensions import override
 
 PLACE_MAX: Final = 300
+SHOWN_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +33,7 @@ class SettingsWrong(Exception):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = tuple(problems)
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
