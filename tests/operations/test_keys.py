@@ -6,7 +6,7 @@ import pytest
 
 from worker.alipay.keys import fingerprint, load_private_key, load_public_key
 from worker.alipay.signing import Signer
-from worker.operations.keys import write_new
+from worker.operations.keys import write_new, write_token
 from worker.operations.simulated_keys import (
     ALIPAY_PUBLIC,
     MERCHANT_TOKEN,
@@ -14,6 +14,7 @@ from worker.operations.simulated_keys import (
     merchant_public,
     merchant_token,
 )
+from worker.settings.console_rules import SECRET_MIN
 
 
 def test_a_new_pair_fits_and_only_its_owner_can_read_the_private_key(tmp_path: Path) -> None:
@@ -51,3 +52,14 @@ def test_a_simulated_merchants_token_is_kept_and_only_its_owner_can_read_it(tmp_
 def test_a_simulated_alipay_says_how_the_merchant_gets_a_key(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="python -m worker keys new"):
         merchant_public(tmp_path)
+
+
+def test_a_consoles_token_cannot_be_guessed_and_is_never_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "keys" / "console.token"
+    write_token(file)
+    token = file.read_text()
+    assert len(token.strip()) >= SECRET_MIN
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        write_token(file)
+    assert file.read_text() == token

@@ -1,4 +1,4 @@
-"""`keys`: what requests are signed with."""
+"""`keys`: what requests are signed with, and what people sign in with."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from worker.operations import terminal
 
 @click.group()
 def keys() -> None:
-    """The key pairs that requests are signed with."""
+    """The key pairs that requests are signed with, and the console's token."""
 
 
 @keys.command()
@@ -27,3 +27,18 @@ def new(folder: Path) -> None:
         f"{files.public}: upload this one line to Alipay's dashboard, and save Alipay's key from there:"
     )
     terminal.show(files.public_base64)
+
+
+@keys.command()
+@click.option(
+    "--file", type=click.Path(path_type=Path), default=Path("keys/console.token"), show_default=True
+)
+def token(file: Path) -> None:
+    """Make a token for the console, or a secret for the proxy before it. Nothing is ever overwritten."""
+    from worker.operations.keys import write_token
+
+    try:
+        write_token(file)
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
+    terminal.say(f"{file}: give it to those who may sign in; name it as token_file of the console")

@@ -1,6 +1,7 @@
-"""A new key pair for a channel, in files that only their owner can read."""
+"""New keys for a channel and tokens for the console, in files that only their owner can read."""
 
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ from worker.alipay.keys import new_key_pair
 
 PRIVATE_NAME: Final = "private.pem"
 PUBLIC_NAME: Final = "public.pem"
+TOKEN_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,12 @@ def write_secret(file: Path, content: bytes) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as opened:
         opened.write(content)
+
+
+def write_token(file: Path) -> None:
+    """A new token that nobody guesses. Raises FileExistsError: one in use is never replaced."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_secret(file, secrets.token_urlsafe(TOKEN_BYTES).encode() + b"\n")
 
 
 def one_line(pem: bytes) -> str:

@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 
 from worker.settings.channel_numbers import ChannelNumbers
 from worker.settings.channels import GlobalMerchant, GlobalSettings, MainlandMerchant, MainlandSettings
+from worker.settings.console import ConsoleSettings
 from worker.settings.model import (
     HttpSettings,
     KafkaSettings,
@@ -29,6 +30,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "`[channels.<name>]` with every type, where nothing else is said above": ChannelNumbers,
     "`[shapes]`": ShapeSettings,
     "`[notifications]`": NotificationSettings,
+    "`[console]`": ConsoleSettings,
     "`[stream]`": StreamSettings,
     "`[http]`": HttpSettings,
     "`[log]`": LogSettings,

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from typing_extensions import override
 
 from worker.settings.channels import ChannelName, ChannelSettings
+from worker.settings.console import ConsoleSettings
 from worker.settings.notifications import NotificationSettings
 from worker.settings.section import Count, File, NotNegative, Positive, Section
 from worker.stream.limits import Limits
@@ -154,6 +155,7 @@ class Settings(BaseSettings):
     ] = Field(description="at least one table [channels.<name>]; commands name the channel they want")
     shapes: ShapeSettings = ShapeSettings()
     notifications: NotificationSettings = NotificationSettings()
+    console: ConsoleSettings = ConsoleSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 

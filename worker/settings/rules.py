@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from worker.settings import channel_rules, notification_rules
+from worker.settings import channel_rules, console_rules, notification_rules
 from worker.settings.finding import Finding, Findings
 from worker.settings.model import Settings
 from worker.stream.limits import Limits
@@ -29,6 +29,8 @@ CURES: Final = {
     "agent_token_file": "save the token that Alipay issued there",
     "app_auth_token_file": "save the token that the merchant's authorisation gave there",
     "sasl_password_file": "save the Kafka user's password there",
+    "token_file": console_rules.SECRET_CURE,
+    "proxy_secret_file": console_rules.SECRET_CURE,
 }
 
 
@@ -40,10 +42,11 @@ def broken(settings: Settings) -> Findings:
     yield from _stream(settings)
     yield from channel_rules.broken(settings)
     yield from notification_rules.broken(settings)
+    yield from console_rules.broken(settings)
 
 
 def missing_files(settings: Settings) -> Findings:
-    """Every named file that is not there or cannot be read."""
+    """Every named file that is not there, cannot be read, or holds a secret that is none."""
     for path, file in files(settings):
         cure = CURES.get(path.rsplit(".", 1)[-1], "correct the path, or put the file there")
         try:
@@ -56,6 +59,7 @@ def missing_files(settings: Settings) -> Findings:
         except OSError as error:
             cure = "correct the path, or let this user read it, and nobody else"
             yield Finding(path, f"{str(file)!r} cannot be read: {error.strerror}; {cure}")
+    yield from console_rules.unfit_secrets(settings)
 
 
 def files(section: BaseModel, path: str = "") -> Iterator[tuple[str, Path]]:
