@@ -73,6 +73,7 @@ check: $(STAMP)  ## lint, format, types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy schemas/snippets/*.py
 	$(BIN)/lint-imports --no-logo
 
 .PHONY: fuzz
