@@ -35,7 +35,7 @@ async def send(settings: Settings, record: Outgoing) -> str:
         try:
             await producer.start()
             sent = await producer.send_and_wait(
-                record.topic, record.value, record.key, headers=list(record.headers)
+                record.topic, record.value, record.key, record.partition, headers=list(record.headers)
             )
         finally:
             await producer.stop()
