@@ -34,6 +34,14 @@ def not_run(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def program(name: str, package: str) -> Path:
+    """Where a program of a Debian package is."""
+    found = shutil.which(name)
+    if found is None:
+        not_run(f"{name} is not installed (Debian's package {package})")
+    return Path(found)
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Broker]:
     """A started broker that all tests share: use names of your own, leave it running."""
@@ -76,10 +84,19 @@ def topic_prefix(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def kcat() -> Path:
     """The program kcat, a Kafka client that shares no code with ours."""
-    found = shutil.which("kcat")
-    if found is None:
-        not_run("kcat is not installed (Debian's package kcat)")
-    return Path(found)
+    return program("kcat", "kcat")
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Path:
+    """The program prometheus."""
+    return program("prometheus", "prometheus")
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    """The program promtool, which checks and tests rules."""
+    return program("promtool", "prometheus")
 
 
 @pytest.hookimpl(wrapper=True)
