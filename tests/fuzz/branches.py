@@ -17,6 +17,7 @@ DECODERS: Final = (
     *("worker/messages/amounts.py", "worker/messages/ams_command.py", "worker/messages/cloud_events.py"),
     *("worker/messages/command.py", "worker/messages/command_limits.py", "worker/messages/fields.py"),
     *("worker/messages/invalid.py", "worker/messages/ledger.py", "worker/messages/ledger_v1.py"),
+    *("worker/messages/control.py", "worker/messages/instructed.py", "worker/messages/notified.py"),
     *("worker/messages/ledger_v1_refund.py", "worker/messages/mainland_command.py"),
     *("worker/messages/shapes.py", "worker/messages/signal.py", "worker/messages/strict_json.py"),
     *("worker/messages/texts.py", "worker/messages/tokens.py"),

@@ -18,8 +18,11 @@ from worker.alipay.mainland.notification import MainlandNotifications
 from worker.alipay.notification import NotificationReader, Posted, Refusal, Refused, Unrelated
 from worker.messages.cloud_events import Headers
 from worker.messages.events import Event
+from worker.messages.instructed import Instructed
 from worker.messages.invalid import Invalid, Problem
-from worker.messages.signal import Notified, notified_signal, read_signal
+from worker.messages.notified import Notified, notified_signal
+from worker.messages.signal import read_signal
+from worker.refunds.instruction import INSTRUCTIONS, name_of
 from worker.refunds.notice import Notice, Told
 
 TRUSTING: Final = Believes(ALIPAY_PUBLIC.keys)
@@ -79,6 +82,9 @@ def _signal(parts: Parts) -> str:
             holds(notice.status in Told, "a status without a name")
             _kept(notice)
             return f"Notified {notice.status}"
+        case Instructed() as instructed:
+            holds(name_of(instructed.instruction) in INSTRUCTIONS, "an instruction without a name")
+            return f"Instructed {name_of(instructed.instruction)}"
         case Invalid() as invalid:
             said(invalid.message)
             holds(invalid.error in set(Problem), f"a problem without a name: {invalid.error}")

@@ -1,5 +1,6 @@
 """One refund, from its command to its outcome; schemas/examples shows the same one."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from worker.messages.command import CommandLimits
@@ -14,10 +15,22 @@ from worker.messages.events import (
     parked_event,
     rejected_event,
 )
-from worker.messages.signal import notified_signal
+from worker.messages.instructed import instructed_event, instruction_signal
+from worker.messages.notified import notified_signal
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Cause, Command
 from worker.refunds.entry import FinalEntry, Head, OpenEntry, Origin, Past, Pin, Reading, State
+from worker.refunds.instruction import (
+    Effect,
+    Inquire,
+    Instruction,
+    Order,
+    Refusal,
+    Reissue,
+    Retry,
+    Settle,
+)
+from worker.refunds.issue import provider_id
 from worker.refunds.money import Money
 from worker.refunds.notice import Notice, Told
 from worker.refunds.reply import Declined, NextAction
@@ -141,6 +154,24 @@ MAINLAND_NOTICE: Final = Notice(
     order_number="order-815",
     amount=Money("CNY", 8888),
 )
+ORDER: Final = Order("refund-4711", "ana@shop.example", "the provider's support has looked it up")
+REISSUED: Final = replace(
+    COMMAND, refund_request_id="refund-4711~2", provider_request_id=provider_id("refund-4711", 2)
+)
+REFUSED: Final = Outcome(
+    succeeded=False,
+    code="MERCHANT_BALANCE_NOT_ENOUGH",
+    message="The balance is too low.",
+    proof=Proof.SUBMIT,
+    attempts=1,
+    next_action=NextAction.FUND_AND_NEW_REFUND,
+)
+INSTRUCTIONS: Final[dict[str, Instruction]] = {
+    "retry": Retry(ORDER),
+    "inquire": Inquire(ORDER),
+    "settle": Settle(ORDER, succeeded=False, evidence="ticket 815", next_action=NextAction.NEW_REFUND),
+    "reissue": Reissue(ORDER, COMMAND),
+}
 HEAD: Final = Head(
     "0b7e3a52",
     "refunds",
@@ -195,6 +226,37 @@ def notified() -> Event:
 
 def mainland_notified() -> Event:
     return notified_signal(MAINLAND_NOTICE, NOW, SOURCE)
+
+
+def instruction(name: str) -> Event:
+    """The signal of an instruction."""
+    return instruction_signal(INSTRUCTIONS[name], "6f1c2c1e-instruction", NOW, "/desk")
+
+
+def _instructed(name: str, result: Effect | Refusal, reissued_as: str = "") -> Event:
+    cause = Cause("6f1c2c1e-instruction", "/desk")
+    return instructed_event(INSTRUCTIONS[name], result, cause, NOW, SOURCE, KEY, reissued_as)
+
+
+def instructed() -> Event:
+    return _instructed("settle", Effect.SETTLED)
+
+
+def reissued() -> Event:
+    return _instructed("reissue", Effect.REISSUED, "refund-4711~2")
+
+
+def refused() -> Event:
+    return _instructed("reissue", Refusal.SUCCEEDED)
+
+
+def reissue_succeeded() -> Event:
+    return outcome_event(replace(OPEN, attempt=Attempt(REISSUED, number=1)), SUCCEEDED, NOW, SOURCE, KEY)
+
+
+def failed_entry() -> FinalEntry:
+    """Of a refund that may be issued anew."""
+    return final_entry(OPEN, outcome_event(OPEN, REFUSED, NOW, SOURCE, KEY), NOW)
 
 
 def later(kind: str, notice: Notice, *, succeeded: bool) -> Event:

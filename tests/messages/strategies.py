@@ -42,6 +42,7 @@ ATTEMPTS: Final = st.builds(
     WHOLE,
     TIME,
     TIME,
+    WHOLE,
 )
 OUTCOMES: Final = st.builds(
     Outcome,
@@ -109,6 +110,7 @@ FINAL_ENTRIES: Final = st.builds(
     st.dictionaries(TEXT, TEXT, max_size=4),
     OBJECT,
     st.integers(1, 9),
+    st.none() | COMMANDS,
 )
 HEADS: Final = st.builds(
     Head,

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Generator, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from worker.messages.ledger import write_entry
 from worker.refunds.attempt import Stage
 from worker.refunds.command import Command
 from worker.refunds.entry import FinalEntry, Head, OpenEntry, State
+from worker.refunds.instruction import INSTRUCTIONS, Effect, Refusal
 from worker.refunds.money import EXPONENTS
 from worker.refunds.reply import NextAction
 from worker.refunds.verdict import ParkReason, Proof
@@ -43,12 +45,18 @@ BUILT: Final[Mapping[str, Callable[[], Event]]] = {
     "refund.contradicted.v1": samples.contradicted,
     "refund.signal.notified.v1": samples.notified,
     "refund.signal.notified.v1.mainland": samples.mainland_notified,
+    "refund.succeeded.v1.reissue": samples.reissue_succeeded,
+    "refund.instructed.v1": samples.instructed,
+    "refund.instructed.v1.reissued": samples.reissued,
+    "refund.instructed.v1.refused": samples.refused,
+    **{f"refund.signal.{name}.v1": partial(samples.instruction, name) for name in samples.INSTRUCTIONS},
 }
 WRITTEN: Final[Mapping[str, OpenEntry | FinalEntry | Head]] = {
     "open": samples.OPEN,
     "parked": samples.PARKED,
     "mainland": samples.MAINLAND,
     "final": samples.final(),
+    "failed": samples.failed_entry(),
     "head": samples.HEAD,
 }
 
@@ -162,6 +170,23 @@ def test_a_schema_lists_the_values_there_are(name: str, field: str, kind: type[S
     """As known values and not as the only ones: a reader must live with a value that comes later."""
     open_list = schema(name)["properties"][field]["anyOf"]
     assert open_list == [{"enum": list(kind)}, {"type": "string"}]
+
+
+def test_the_schema_of_answers_lists_what_an_instruction_can_lead_to() -> None:
+    fields = schema("refund.instructed.v1")["properties"]
+    assert set(fields["result"]["anyOf"][0]["enum"]) == {*Effect, *Refusal}
+    assert fields["instruction"]["anyOf"][0]["enum"] == list(INSTRUCTIONS)
+
+
+def test_the_schema_of_settling_lists_the_advice_there_is() -> None:
+    """As the only ones: whoever settles a refund is told at once what cannot be read."""
+    assert schema("refund.signal.settle.v1")["properties"]["nextAction"]["enum"] == list(NextAction)
+
+
+def test_a_reissue_carries_the_command_as_the_ledger_has_it() -> None:
+    carried = schema("refund.signal.reissue.v1")["properties"]["command"]
+    kept = schema("refund.ledger.v1")["$defs"]["command"]
+    assert {name: value for name, value in carried.items() if name != "description"} == kept
 
 
 def test_the_schema_of_commands_lists_the_currencies_there_are() -> None:

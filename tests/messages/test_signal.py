@@ -12,7 +12,8 @@ from tests.messages.samples import MAINLAND_NOTICE, NOTICE, NOW, SOURCE
 from worker.messages.cloud_events import Headers
 from worker.messages.events import CONTRADICTED, RETURNED, later_event
 from worker.messages.invalid import Invalid, Problem
-from worker.messages.signal import NOTIFIED, Notified, notified_signal, read_signal
+from worker.messages.notified import NOTIFIED, Notified, notified_signal
+from worker.messages.signal import Signal, read_signal
 from worker.refunds.command import Cause
 from worker.refunds.entry import Origin
 from worker.refunds.money import EXPONENTS, Money
@@ -36,7 +37,7 @@ NOTICES: Final = st.builds(
 )
 
 
-def read(data: Any, headers: Headers = EVENT.headers) -> Notified | Invalid:
+def read(data: Any, headers: Headers = EVENT.headers) -> Signal | Invalid:
     return read_signal(data if isinstance(data, bytes | None) else orjson.dumps(data), headers, ORIGIN)
 
 
@@ -46,7 +47,7 @@ def notice(data: Any) -> Notice:
     return found.notice
 
 
-def problem(found: Notified | Invalid) -> str:
+def problem(found: Signal | Invalid) -> str:
     assert isinstance(found, Invalid), found
     return found.error
 
@@ -105,7 +106,7 @@ def without(*names: str) -> dict[str, Any]:
     [
         (None, Problem.TOMBSTONE),
         (b"not json", Problem.NOT_JSON),
-        (b" " * 70_000, Problem.TOO_LARGE),
+        (b" " * 1_100_000, Problem.TOO_LARGE),
         (b'{"channel":"a","channel":"b"}', Problem.DUPLICATE_KEY),
         (without("channel"), Problem.MISSING_FIELD),
         (without("providerRequestId"), Problem.MISSING_FIELD),

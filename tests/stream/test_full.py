@@ -8,7 +8,7 @@ from tests.stream.stage import COMMANDS, SIGNALS
 from tests.stream.test_notices import told
 from tests.stream.world import World
 from tests.virtual_time import in_virtual_time
-from worker.messages.signal import notified_signal
+from worker.messages.notified import notified_signal
 from worker.refunds.notice import Told
 from worker.refunds.reply import Pending
 

@@ -23,7 +23,7 @@ from tests.stream.stage import (
     scope,
     value,
 )
-from worker.messages.signal import notified_signal
+from worker.messages.notified import notified_signal
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.entry import FinalEntry, Past, Pin, Reading, State
 from worker.refunds.notice import Notice, Told

@@ -12,7 +12,7 @@ from tests.stream.stage import LETTERS, SIGNALS
 from tests.stream.test_notices import told
 from tests.stream.world import World
 from tests.virtual_time import in_virtual_time
-from worker.messages.signal import notified_signal
+from worker.messages.notified import notified_signal
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.entry import Reading, State
 from worker.refunds.notice import Notice, Told

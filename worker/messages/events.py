@@ -15,6 +15,8 @@ import orjson
 from worker.messages.mask import masked
 from worker.refunds.command import Cause, Command
 from worker.refunds.entry import FinalEntry, OpenEntry, Origin
+from worker.refunds.instruction import REISSUABLE
+from worker.refunds.issue import issue_before
 from worker.refunds.money import Money
 from worker.refunds.notice import Notice
 from worker.refunds.verdict import Outcome, Park
@@ -26,6 +28,7 @@ DELAYED: Final = "refund.delayed.v1"
 REJECTED: Final = "refund.rejected.v1"
 RETURNED: Final = "refund.returned.v1"
 CONTRADICTED: Final = "refund.contradicted.v1"
+INSTRUCTED: Final = "refund.instructed.v1"
 
 SCHEMA_PREFIX: Final = "urn:alipay-refund-worker:"
 # Never changes: it is part of every event id that was ever published.
@@ -134,6 +137,12 @@ def later_event(
     return _event(kind, data, f"{refund_request_id}:{kind}", cause, now, source, routing_key)
 
 
+def answer_event(data: dict[str, Any], cause: Cause, now: float, source: str, routing_key: bytes) -> Event:
+    """`refund.instructed.v1` with this data: answers a signal, the `cause`, and has its id from that."""
+    name = f"{data['refundRequestId']}:instructed:{cause.source}:{cause.id}"
+    return _event(INSTRUCTED, data, name, cause, now, source, routing_key)
+
+
 def notice_facts(notice: Notice) -> dict[str, Any]:
     """A notice in the fields of our messages, without its channel; what it does not say is left out."""
     facts = {
@@ -153,7 +162,9 @@ def final_entry(entry: OpenEntry, event: Event, now: float) -> FinalEntry:
     """What the ledger keeps once `event`, the outcome of `entry`, is published."""
     command = entry.attempt.command
     headers = {name: value.decode() for name, value in event.headers}
-    return FinalEntry(command.refund_request_id, command.digest(), now, headers, event.data)
+    # Whoever has it issued anew needs what it was made from.
+    kept = command if event.type == FAILED and event.data["next_action"] in REISSUABLE else None
+    return FinalEntry(command.refund_request_id, command.digest(), now, headers, event.data, command=kept)
 
 
 def later_entry(mark: str, digest: bytes, event: Event, now: float) -> FinalEntry:
@@ -200,6 +211,7 @@ def utc(text: str) -> str | None:
 def _refund(command: Command) -> dict[str, Any]:
     return {
         "refundRequestId": command.refund_request_id,
+        "reissueOf": issue_before(command.refund_request_id),
         "providerRequestId": command.provider_request_id,
         "paymentId": command.payment_id,
         "orderNumber": command.order_number,

@@ -113,6 +113,7 @@ def _write_final(entry: FinalEntry) -> dict[str, Any]:
         "at": entry.at,
         "event_headers": dict(entry.event_headers),
         "event_data": dict(entry.event_data),
+        **({} if entry.command is None else {"command": write_command(entry.command)}),
     }
 
 
@@ -121,6 +122,7 @@ def _read_final(fields: Fields) -> FinalEntry:
         digest = bytes.fromhex(f.text(fields, "digest"))
     except ValueError:
         raise BadField("digest: expected hexadecimal digits") from None
+    command = f.optional(f.mapping, fields, "command")
     return FinalEntry(
         refund_request_id=f.text(fields, "refund_request_id"),
         digest=digest,
@@ -128,6 +130,7 @@ def _read_final(fields: Fields) -> FinalEntry:
         event_headers=f.texts(fields, "event_headers"),
         event_data=f.mapping(fields, "event_data"),
         digest_version=f.whole(fields, "digest_version"),
+        command=None if command is None else read_command(command),
     )
 
 

@@ -112,6 +112,7 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
         "absences": attempt.absences,
         "absent_at": attempt.absent_at,
         "age_s": attempt.age_s,
+        **({"patience_from": attempt.patience_from} if attempt.patience_from else {}),
     }
 
 
@@ -128,6 +129,7 @@ def read_attempt(fields: Fields, command: Command) -> Attempt:
         absences=f.whole(fields, "absences"),
         absent_at=f.number(fields, "absent_at"),
         age_s=f.number(fields, "age_s"),
+        patience_from=f.optional(f.whole, fields, "patience_from") or 0,
     )
 
 

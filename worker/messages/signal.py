@@ -1,72 +1,30 @@
-"""Signals: what reaches the owner of a refund besides commands. The records of the topic refund.signals, both ways.
+"""Signals: what reaches the owner of a refund besides commands. The records of the topic refund.signals, read.
 
-CloudEvents 1.0, always as events: the type says what a signal is. There is one kind so far, a provider's notification.
+CloudEvents 1.0, always as events: the type says what a signal is, a provider's notification or an operator's
+instruction.
 """
 
-import re
-import uuid
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-import orjson
-
-from worker.messages.cloud_events import Headers, Unwrapped, cause_of, check_event, header_texts, unwrap
-from worker.messages.events import SCHEMA_PREFIX, Event, notice_facts, rfc3339
-from worker.messages.invalid import Invalid, NotReadable, Problem, shortened
+from worker.messages.cloud_events import (
+    Headers,
+    Unwrapped,
+    cause_of,
+    check_event,
+    header_texts,
+    type_of,
+    unwrap,
+)
+from worker.messages.instructed import INSTRUCTION_TYPES, Instructed, read_instruction
+from worker.messages.invalid import Invalid, NotReadable, Problem
+from worker.messages.notified import NOTIFIED, Notified, read_notice
 from worker.messages.strict_json import refuse_duplicates
-from worker.messages.texts import CHANNEL, ID, TOKEN, missing, optional, required
-from worker.refunds.command import Cause
 from worker.refunds.entry import Origin
-from worker.refunds.money import Money
-from worker.refunds.notice import Notice, Told
 
-NOTIFIED: Final = "refund.signal.notified.v1"
-SIGNAL_SIZE_MAX: Final = 65_536
-_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:alipay-refund-worker:signal")
-_CURRENCY: Final = re.compile(r"[A-Z]{3}")
-_MINOR_UNITS: Final = re.compile(r"[0-9]{1,16}")
-_TIME: Final = "a time as RFC 3339 has it, like '2024-06-04T01:02:03.004Z'"
+SIGNAL_SIZE_MAX: Final = 1_048_576  # a re-issue carries a command, with its texts quoted once more
+SIGNAL_TYPES: Final = (NOTIFIED, *INSTRUCTION_TYPES)
 
-
-@dataclass(frozen=True, slots=True)
-class Notified:
-    """A provider's notification. `cause`: the signal as an event, for the events that follow from it."""
-
-    notice: Notice
-    cause: Cause
-
-
-Signal = Notified
-"""What a record of the topic can be; operators' signals will be further members."""
-
-
-def notified_signal(notice: Notice, now: float, source: str) -> Event:
-    """The record of a notification that was verified at `now`. The same notice gives the same `ce_id`."""
-    data = {"channel": notice.channel, **notice_facts(notice)}
-    subject = _subject(notice)
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": signal_id(notice),
-        "ce_source": source,
-        "ce_type": NOTIFIED,
-        "ce_time": rfc3339(now),
-        "ce_subject": subject,
-        "ce_dataschema": SCHEMA_PREFIX + NOTIFIED,
-        "content-type": "application/json",
-    }
-    encoded = tuple((name, text.encode()) for name, text in headers.items() if text)
-    return Event(NOTIFIED, subject.encode(), encoded, orjson.dumps(data), data)
-
-
-def signal_id(notice: Notice) -> str:
-    """The `ce_id` of its signal."""
-    name = f"{notice.channel}:{notice.notice_id}:{_subject(notice)}:{notice.status}"
-    return str(uuid.uuid5(_NAMESPACE, name))
-
-
-def _subject(notice: Notice) -> str:
-    return notice.provider_request_id or notice.payment_id or notice.order_number
+Signal = Notified | Instructed
 
 
 def read_signal(value: bytes | None, headers: Headers, origin: Origin) -> Signal | Invalid:
@@ -79,65 +37,12 @@ def read_signal(value: bytes | None, headers: Headers, origin: Origin) -> Signal
         event = unwrap(value, texts, SIGNAL_SIZE_MAX)
         refuse_duplicates(value, event.document)
         if event.attributes is None:
-            raise NotReadable(
-                Problem.BAD_CLOUD_EVENT, "ce_type", "missing", f"{NOTIFIED!r} (CloudEvents 1.0)"
-            )
-        data = check_event(event, texts, (NOTIFIED,))
-        return Notified(_notice(data), cause_of(event, texts, origin))
+            expected = f"{NOTIFIED!r} (CloudEvents 1.0)"
+            raise NotReadable(Problem.BAD_CLOUD_EVENT, "ce_type", "missing", expected)
+        data, cause = check_event(event, texts, SIGNAL_TYPES), cause_of(event, texts, origin)
+        kind = type_of(event)
+        if kind == NOTIFIED:
+            return Notified(read_notice(data), cause)
+        return Instructed(read_instruction(kind, data), cause)
     except NotReadable as fault:
         return Invalid(fault.problem, fault.field, str(fault), None, cause_of(event, texts, origin))
-
-
-def _notice(data: dict[str, Any]) -> Notice:
-    number = optional(data, "providerRequestId", ID)
-    payment_id = optional(data, "paymentId", TOKEN)
-    order_number = optional(data, "orderNumber", TOKEN)
-    if not (number or payment_id or order_number):
-        raise missing(
-            data, "providerRequestId", "providerRequestId", "the refund's, or its paymentId or orderNumber"
-        )
-    return Notice(
-        channel=required(data, "channel", CHANNEL),
-        provider_request_id=number,
-        status=_told(data.get("status")),
-        at=_moment(data.get("happenedAt")),
-        notice_id=optional(data, "noticeId", TOKEN),
-        payment_id=payment_id,
-        order_number=order_number,
-        amount=_amount(data.get("refundAmount")),
-        provider_refund_id=optional(data, "refundId", CHANNEL),
-    )
-
-
-def _told(found: object) -> Told:
-    if not isinstance(found, str):
-        raise NotReadable(Problem.WRONG_TYPE, "status", shortened(found), f"one of {', '.join(Told)}")
-    try:
-        return Told(found)
-    except ValueError:
-        return Told.OTHER  # the list grows
-
-
-def _moment(found: object) -> float:
-    try:
-        moment = datetime.fromisoformat(found) if isinstance(found, str) else None
-        if moment is not None and moment.tzinfo is not None:
-            return moment.astimezone(UTC).timestamp()
-    except (ValueError, OverflowError):
-        pass
-    problem = Problem.MISSING_FIELD if found is None else Problem.WRONG_TYPE
-    raise NotReadable(problem, "happenedAt", "missing" if found is None else shortened(found), _TIME)
-
-
-def _amount(found: object) -> Money | None:
-    """What a provider said, and nothing to refund: as wide as it can be."""
-    match found:
-        case None:
-            return None
-        case {"currency": str() as currency, "value": str() as value} if _CURRENCY.fullmatch(
-            currency
-        ) and _MINOR_UNITS.fullmatch(value):
-            return Money(currency, int(value))
-        case _:
-            expected = 'an object like {"currency": "USD", "value": "100"}'
-            raise NotReadable(Problem.BAD_AMOUNT, "refundAmount", shortened(found), expected)

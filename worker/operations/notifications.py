@@ -16,7 +16,7 @@ from aiohttp import web
 from worker.alipay.notification import NotificationReader, Posted, Refusal, Refused, Unrelated
 from worker.kafka.signals import NotStored
 from worker.messages.events import Event
-from worker.messages.signal import notified_signal
+from worker.messages.notified import notified_signal
 from worker.refunds.notice import Notice
 from worker.settings.notifications import NotificationSettings
 

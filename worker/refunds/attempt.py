@@ -24,7 +24,8 @@ class Attempt:
     moment at which anybody can have sent this refund, None if nobody can have. `quiet_at`: a "not found"
     counts only from here, because until then a refund call of ours may still be on its way. `absences`:
     counted "not found" in a row, the last of them at `absent_at`. `age_s`: time in which attempts were
-    allowed; a halt does not count.
+    allowed; a halt does not count. `patience_from`: calls made before a person last gave it new patience; budgets count
+    from there.
     """
 
     command: Command
@@ -37,6 +38,12 @@ class Attempt:
     absences: int = 0
     absent_at: float = 0.0
     age_s: float = 0.0
+    patience_from: int = 0
+
+    @property
+    def counted(self) -> int:
+        """Calls made since it was last given patience."""
+        return self.number - self.patience_from
 
 
 def sent(attempt: Attempt, now: float, quiet_s: float) -> Attempt:
@@ -68,3 +75,8 @@ def inherited(attempt: Attempt, now: float, quiet_s: float, possible_since: floa
         absences=0,
         absent_at=0.0,
     )
+
+
+def patient(attempt: Attempt) -> Attempt:
+    """The attempt with new patience: as many calls, and as much time, as it had at first."""
+    return replace(attempt, patience_from=attempt.number, age_s=0.0, absences=0, absent_at=0.0)

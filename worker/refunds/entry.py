@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from worker.refunds.attempt import Attempt
+from worker.refunds.command import Command
 from worker.refunds.notice import Notice
 from worker.refunds.verdict import Outcome, Park
 
@@ -91,7 +92,10 @@ class OpenEntry:
 
 @dataclass(frozen=True, slots=True)
 class FinalEntry:
-    """A refund that is final, and the outcome event that said so, whole: it can be said again unchanged."""
+    """A refund that is final, and the outcome event that said so, whole: it can be said again unchanged.
+
+    `command`: of a failure after which it may be issued anew.
+    """
 
     refund_request_id: str
     digest: bytes
@@ -99,6 +103,7 @@ class FinalEntry:
     event_headers: Mapping[str, str]
     event_data: Mapping[str, Any]
     digest_version: int = 1
+    command: Command | None = None
 
 
 @dataclass(frozen=True, slots=True)

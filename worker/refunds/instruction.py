@@ -61,6 +61,11 @@ INSTRUCTIONS: Final[Mapping[str, type[Instruction]]] = {
 """By the names that commands, signals and metrics give them."""
 
 
+def name_of(instruction: Instruction) -> str:
+    """Its name in INSTRUCTIONS."""
+    return next(name for name, kind in INSTRUCTIONS.items() if isinstance(instruction, kind))
+
+
 class Refusal(StrEnum):
     """Why an instruction is not followed."""
 
@@ -74,7 +79,9 @@ class Refusal(StrEnum):
     CONTRADICTED = "contradicted"  # asking again cannot settle it, only a person
     UNDER_WAY = "under_way"  # a call is on its way, or may be
     NEVER_SENT = "never_sent"  # nobody has ever asked the provider for it
-    TOLD_OTHERWISE = "told_otherwise"  # the provider has said the opposite by itself
+    TOLD_OTHERWISE = (
+        "told_otherwise"  # the provider has said the opposite by itself, before or after an outcome
+    )
     SUCCEEDED = "succeeded"  # its money has moved: to re-issue it would move it again
     ADVISED_AGAINST = "advised_against"  # the code of its failure does not allow another issue
     ISSUED_ANEW = "issued_anew"  # a later issue exists

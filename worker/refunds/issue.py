@@ -29,6 +29,12 @@ def issue_id(first: str, number: int) -> str:
     return first if number == 1 else f"{first}{_MARK}{number}"
 
 
+def issue_before(refund_request_id: str) -> str:
+    """The id of the issue that this one follows, "" for a first one."""
+    number = issue_number(refund_request_id)
+    return "" if number == 1 else issue_id(first_issue(refund_request_id), number - 1)
+
+
 def provider_id(first: str, number: int) -> str:
     """What a provider is to see of this issue where a failure burns the id: "refund-4711_r2_0c1f2a3b".
 

@@ -233,7 +233,7 @@ def _submit_slowly(attempt: Attempt, reply: Reply, terms: Terms, now: float) -> 
     # Footnote 2, of a provider that lets the same number be tried again: only a person can fill the balance.
     if not isinstance(reply, Unfunded):
         return Park(ParkReason.IMPOSSIBLE_REPLY, attempt)
-    if attempt.number >= terms.attempts_max or attempt.age_s >= terms.balance_wait_s:
+    if attempt.counted >= terms.attempts_max or attempt.age_s >= terms.balance_wait_s:
         advice = NextAction.FUND_AND_REISSUE
         return Park(ParkReason.MERCHANT_BALANCE, attempt, reply.code, reply.message, advice)
     return _later(attempt, Stage.SUBMIT, now, terms.balance_interval_s)
@@ -272,11 +272,11 @@ def _park(attempt: Attempt, reply: Reply) -> Verdict:
 
 def _wait(attempt: Attempt, stage: Stage, terms: Terms, now: float) -> Verdict:
     """Another call. A budget used up says nothing about where the money is: parked."""
-    if attempt.number >= terms.attempts_max:
+    if attempt.counted >= terms.attempts_max:
         return Park(ParkReason.ATTEMPTS_USED_UP, attempt)
     if attempt.age_s >= terms.age_max_s:
         return Park(ParkReason.TIME_USED_UP, attempt)
-    delay = delay_s(terms.backoff, attempt.command.refund_request_id, attempt.number)
+    delay = delay_s(terms.backoff, attempt.command.refund_request_id, attempt.counted)
     return _later(attempt, stage, now, delay)
 
 

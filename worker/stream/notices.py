@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from worker.messages.events import CONTRADICTED, RETURNED, later_entry, later_event
 from worker.messages.invalid import Invalid
-from worker.messages.signal import read_signal, signal_id
+from worker.messages.notified import signal_id
+from worker.messages.signal import read_signal
 from worker.refunds.command import Cause
 from worker.refunds.entry import OpenEntry, State
 from worker.refunds.hint import stronger
