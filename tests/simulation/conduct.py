@@ -1,12 +1,13 @@
 """The promises about a worker's conduct, G5, G6 and G8, under the README's names; and that everything ends."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from typing_extensions import override
 
 from tests.simulation.events import (
+    COMMANDS,
     Answered,
     Called,
     Committed,
@@ -19,6 +20,7 @@ from tests.simulation.events import (
     Unfinished,
 )
 from tests.simulation.guarantee import CLOCKS_APART_S, Guarantee, Truth
+from tests.simulation.view import partition_of
 from worker.refunds.command import Command
 from worker.refunds.reply import Contradicted, Declined, Misconfigured, Unfunded
 from worker.refunds.verdict import ParkReason
@@ -35,6 +37,10 @@ class OneAtATimePerPayment(Guarantee):
         super().__init__(truth)
         self._flights: defaultdict[tuple[int, str], dict[str, tuple[float, str]]] = defaultdict(dict)
         self._called: dict[tuple[int, str], tuple[float, str]] = {}
+        # By whom and when a partition was opened last, and what may have been under way; `_opening`: tried since.
+        self._opened: dict[int, tuple[str, float, frozenset[str]]] = {}
+        self._opening: dict[int, tuple[str, float, frozenset[str]]] = {}
+        self._openings: dict[int, int] = {}
 
     @override
     def saw(self, event: Event, at: float) -> None:
@@ -43,6 +49,7 @@ class OneAtATimePerPayment(Guarantee):
                 command = attempt.command
                 place = self.view.home(command), command.payment
                 self._not_after(process, command, at)
+                self._not_before(process, command, at)
                 self._rested(process, command, place, at)
                 flights = self._flights[place]
                 for key, (until, other) in flights.items():
@@ -55,6 +62,15 @@ class OneAtATimePerPayment(Guarantee):
             case Answered(attempt=attempt):
                 command = attempt.command
                 self._flights[self.view.home(command), command.payment].pop(command.refund_request_id, None)
+            case Opened(process=process, transactional_id=name):
+                number = partition_of(name)
+                self._opening[number] = process, at, frozenset(self._possible(number))
+            case Committed(transactional_id=name):
+                number = partition_of(name)
+                # An initialisation may come late, from an opening that was given up: only a head opens.
+                if self._openings.get(number) != self.view.heads[number]["opening"]:
+                    self._openings[number] = self.view.heads[number]["opening"]
+                    self._opened[number] = self._opening[number]
             case Fault(kind="clock step"):
                 # What rests, rests by the clock of the process.
                 self._called.clear()
@@ -78,6 +94,33 @@ class OneAtATimePerPayment(Guarantee):
             self.breaks(
                 f"{process} calls for {command.refund_request_id} {at - since:.1f} s after {owner} has taken over"
             )
+
+    def _not_before(self, process: str, command: Command, at: float) -> None:
+        """Nor does who replaces him know what he has sent: it waits until all that must have come to its end."""
+        owner, since, possible = self._opened.get(self.view.home(command), ("", at, frozenset()))
+        allowed_at = since + self.limits.lease_s + self.terms.deadline_s - CLOCKS_APART_S
+        if owner == process and at < allowed_at and command.refund_request_id in possible:
+            self.breaks(
+                f"{process} calls for {command.refund_request_id} {at - since:.1f} s after it has taken over, though "
+                "its predecessor's call may be under way"
+            )
+
+    def _possible(self, partition: int) -> Iterator[str]:
+        """Refunds for which whoever had the partition may be calling, as far as its ledger says."""
+        head, entries = self.view.heads.get(partition), self.view.ledger[partition]
+        if head is None:
+            return
+        reading = head["inputs"].get(COMMANDS, {"position": 0, "reach": 0})
+        for offset in range(reading["position"], reading["reach"]):
+            order = self.view.orders[partition].get(offset)
+            if order is None or order.command is None or order.home != partition:
+                continue
+            if order.command.refund_request_id not in entries:
+                yield order.command.refund_request_id
+        for key, entry in entries.items():
+            waits = entry["kind"] == "open" and entry["state"] == "waiting"
+            if waits and (entry["calling"] or not head["closed"]):
+                yield key
 
 
 class PatienceSurvives(Guarantee):

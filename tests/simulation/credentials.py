@@ -86,10 +86,13 @@ class StopTheLine(Guarantee):
         for record in event.records:
             if record.topic != RESULTS:
                 continue
-            key = dict(record.headers).get("ce_subject", b"").decode()
+            headers = dict(record.headers)
+            key = headers.get("ce_subject", b"").decode()
             told = self.view.outcomes.get(key)
             if not told or told[-1].succeeded or told[-1].replayed:
                 continue
+            if headers["ce_id"].decode() != told[-1].event_id:
+                continue  # something else is said of this refund
             code = told[-1].data["result"]["code"]
             if code in OUR_OWN_FAULT:
                 self.breaks(f"{key} has failed with {code}, which is our own fault")
