@@ -21,6 +21,7 @@ from worker.kafka.connection import reaching
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.journal import KafkaJournals
 from worker.kafka.layout import KafkaLayout
+from worker.kafka.refusal import listening, refusal
 from worker.kafka.signals import KafkaSignals
 from worker.kafka.source import KafkaSource
 from worker.operations.health import serving
@@ -145,16 +146,15 @@ async def run(settings: Settings, source: Source) -> int:
         loop.add_signal_handler(signal.SIGHUP, reloading.ask)
         for number in STOPPED_BY:
             loop.add_signal_handler(number, engine.stop)
+        said = stack.enter_context(listening())
         try:
             await engine.run()
         except (WrongLedger, InputLost) as error:
             log.critical("stopped: %s", error)
             return EXIT_WRONG
         except (KafkaError, OSError) as error:
-            servers = settings.kafka.bootstrap_servers
-            log.critical(
-                "stopped: Kafka at %s: %r; see what is wrong with: python -m worker check", servers, error
-            )
+            why = refusal(settings.kafka, error, said)
+            log.critical("stopped: Kafka: %s; more says: python -m worker check", why)
             return EXIT_WRONG
     return EXIT_OK
 

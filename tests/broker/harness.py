@@ -51,6 +51,7 @@ class World(Sight):
     simulator: AlipaySimulator
     config: Path
     producer: AIOKafkaProducer
+    reached: Mapping[str, Any] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
     former: list[int] = field(default_factory=list)
 
@@ -92,7 +93,8 @@ class World(Sight):
     def configured(self, **sections: Mapping[str, Any]) -> Path:
         """Another settings file: the same world, some settings changed."""
         path = self.folder / f"worker-{len(list(self.folder.glob('*.toml')))}.toml"
-        path.write_text(toml(self.bootstrap_servers, self.prefix, self.folder, self.simulator.url, sections))
+        chosen = _reaching(self.reached, sections)
+        path.write_text(toml(self.bootstrap_servers, self.prefix, self.folder, self.simulator.url, chosen))
         parse(path, {})
         return path
 
@@ -225,8 +227,12 @@ async def world(
     folder: Path,
     ledger: LedgerSettings | None = None,
     sections: Mapping[str, Mapping[str, Any]] | None = None,
+    reached: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
-    """Topics, an Alipay that knows every payment, and settings for workers; what was started here ends with it."""
+    """Topics, an Alipay that knows every payment, and settings for workers; what was started here ends with it.
+
+    `reached`: how the workers reach Kafka, in `[kafka]`'s words, where it is not as tests do.
+    """
     (merchant, merchant_public), (alipay, alipay_public) = key_pairs()
     (folder / "merchant.pem").write_bytes(merchant)
     (folder / "alipay.pem").write_bytes(alipay_public)
@@ -244,6 +250,9 @@ async def world(
         config = folder / "worker.toml"
         config.write_text(toml(bootstrap_servers, prefix, folder, simulator.url, sections or {}))
         settings = parse(config, {})
+        if reached:
+            chosen = _reaching(reached, sections or {})
+            config.write_text(toml(bootstrap_servers, prefix, folder, simulator.url, chosen))
         problems = [made.problem for made in await topics.create(settings) if made.problem]
         assert not problems
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all")
@@ -259,9 +268,16 @@ async def world(
             config=config,
             producer=producer,
             consumer=consumer,
+            reached=reached or {},
         )
         stack.push_async_callback(_end_all, watched)
         yield watched
+
+
+def _reaching(
+    reached: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Mapping[str, Any]]:
+    return {**sections, "kafka": {**reached, **sections.get("kafka", {})}} if reached else sections
 
 
 async def _end_all(watched: World) -> None:

@@ -4,7 +4,10 @@ from pathlib import Path
 import pytest
 
 from worker.kafka.connection import connection_options
+from worker.kafka.doubt import in_doubt_if_lost
+from worker.kafka.refusal import FileUnusable
 from worker.settings import KafkaSettings
+from worker.stream.ports import InDoubt
 
 SERVERS = "kafka-0:9092,kafka-1:9092"
 
@@ -46,5 +49,20 @@ def test_a_file_that_is_no_certificate_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "ca.crt"
     file.write_text("rubbish")
     kafka = KafkaSettings(bootstrap_servers=SERVERS, security_protocol="SSL", ssl_ca_file=file)
-    with pytest.raises(ssl.SSLError):
+    with pytest.raises(FileUnusable, match="put the CA's certificate"):
+        connection_options(kafka)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff"])
+def test_a_password_file_that_is_being_replaced_is_tried_again(tmp_path: Path, content: bytes) -> None:
+    """A running worker opens partitions meanwhile; half a file must not end it."""
+    file = tmp_path / "password"
+    file.write_bytes(content)
+    kafka = KafkaSettings(
+        bootstrap_servers=SERVERS,
+        security_protocol="SASL_SSL",
+        sasl_username="worker",
+        sasl_password_file=file,
+    )
+    with pytest.raises(InDoubt), in_doubt_if_lost():
         connection_options(kafka)

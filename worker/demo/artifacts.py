@@ -65,7 +65,7 @@ def kafka() -> Distribution:
                 fresh = Path(scratch) / "kafka"
                 resolve(fresh / "jars", java)
                 check(fresh / "jars")
-                _format(fresh, java)
+                formatted_data(fresh, java, f"{fresh / 'jars'}/*")
                 fresh.rename(folder)
         return Distribution(version, java, check(folder / "jars"), folder / "formatted")
 
@@ -163,8 +163,11 @@ def check(jars: Path, sums: Path = SUMS) -> tuple[Path, ...]:
     return tuple(jars / name for name in sorted(expected))
 
 
-def _format(home: Path, java: Path) -> None:
-    """Format a data folder once with Kafka's own tool: a copy saves every later start a second JVM."""
+def formatted_data(home: Path, java: Path, classpath: str, users: Mapping[str, str] | None = None) -> Path:
+    """A data folder in `home`, formatted by Kafka's own tool: a copy saves every later start a second JVM.
+
+    `users`: names and passwords that the broker knows by SCRAM-SHA-512.
+    """
     settings = home / "format.properties"
     formatted = home / "formatted"
     settings.write_text(
@@ -172,7 +175,9 @@ def _format(home: Path, java: Path) -> None:
         "controller.quorum.voters=1@127.0.0.1:1\nlisteners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:1\n"
         f"log.dirs={formatted}\n"
     )
-    tool = [str(java), "-cp", f"{home / 'jars'}/*", "kafka.tools.StorageTool", "format"]
+    tool = [str(java), "-cp", classpath, "kafka.tools.StorageTool", "format"]
+    for name, password in (users or {}).items():
+        tool += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
     run = subprocess.run(
         [*tool, "--cluster-id", CLUSTER_ID, "--config", str(settings)],
         capture_output=True,
@@ -182,6 +187,7 @@ def _format(home: Path, java: Path) -> None:
     )
     if run.returncode != 0:
         raise CannotHave(f"Kafka's storage tool could not format {formatted}:\n{run.stdout}{run.stderr}")
+    return formatted
 
 
 def _wheel(lock: str) -> Path:

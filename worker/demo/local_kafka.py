@@ -54,17 +54,25 @@ class LocalKafka(LocalBroker):
     """Apache Kafka on a free loopback port, its data in a temporary folder."""
 
     def __init__(
-        self, distribution: artifacts.Distribution | None = None, settings: Mapping[str, str] | None = None
+        self,
+        distribution: artifacts.Distribution | None = None,
+        settings: Mapping[str, str] | None = None,
+        listeners: Mapping[str, int] | None = None,
     ) -> None:
-        """`settings`: broker settings by Kafka's names, over the ones above."""
+        """`settings`: broker settings by Kafka's names, over the ones above. `listeners`: names and ports of more of
+        them; `settings` say how these are secured.
+        """
+        more = [f"{name}://{HOST}:{port}" for name, port in (listeners or {}).items()]
         kafka = distribution or artifacts.kafka()
 
         def command(home: Path, port: int) -> Sequence[str]:
             shutil.copytree(kafka.formatted, home / "data")
             controller = free_port()
             values = {name: value for name, value, _ in SETTINGS} | {
-                "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
-                "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+                "listeners": ",".join(
+                    [f"PLAINTEXT://{HOST}:{port}", f"CONTROLLER://{HOST}:{controller}", *more]
+                ),
+                "advertised.listeners": ",".join([f"PLAINTEXT://{HOST}:{port}", *more]),
                 "controller.quorum.voters": f"1@{HOST}:{controller}",
                 "log.dirs": str(home / "data"),
             }

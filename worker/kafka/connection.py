@@ -1,15 +1,15 @@
 """How every Kafka client connects: servers, TLS, SASL."""
 
 import asyncio
-import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
-from typing_extensions import override
+from aiokafka.errors import KafkaError
 
+from worker.kafka.refusal import FileUnusable, listening, refusal
 from worker.settings import KafkaSettings
 
 CLIENT_ID: Final = "alipay-refund-worker"
@@ -23,7 +23,7 @@ def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
     """Keyword arguments that aiokafka's consumer, producer and admin client share. Reads the named files.
 
     Read anew for every client, so that a renewed certificate or password is used from the next connection on.
-    Raises OSError or ssl.SSLError when a file is unreadable or holds no certificate.
+    Raises OSError when one cannot be read, FileUnusable when it holds something else.
     """
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap_servers.split(","),
@@ -36,17 +36,45 @@ def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
     if kafka.sasl and kafka.sasl_password_file is not None:
         options["sasl_mechanism"] = kafka.sasl_mechanism
         options["sasl_plain_username"] = kafka.sasl_username
-        # An editor's last newline is no part of the password.
-        options["sasl_plain_password"] = kafka.sasl_password_file.read_text().rstrip("\r\n")
+        options["sasl_plain_password"] = _password(kafka.sasl_password_file)
     return options
 
 
 def tls_context(kafka: KafkaSettings) -> ssl.SSLContext:
     """Verifies the broker's certificate and name against the given CA, else the system's."""
-    context = ssl.create_default_context(cafile=kafka.ssl_ca_file)
+    try:
+        context = ssl.create_default_context(cafile=kafka.ssl_ca_file)
+    except ssl.SSLError as error:
+        text = f"kafka.ssl_ca_file: {str(kafka.ssl_ca_file)!r} cannot be used: {error.reason}"
+        raise FileUnusable(f"{text}; put the CA's certificate (PEM) there") from None
     if kafka.ssl_cert_file is not None:
-        context.load_cert_chain(kafka.ssl_cert_file, kafka.ssl_key_file)
+        try:
+            context.load_cert_chain(kafka.ssl_cert_file, kafka.ssl_key_file, password=_refused)
+        except ssl.SSLError as error:
+            both = f"{str(kafka.ssl_cert_file)!r} and kafka.ssl_key_file {str(kafka.ssl_key_file)!r}"
+            text = f"kafka.ssl_cert_file: {both} cannot be used: {error.reason}"
+            raise FileUnusable(f"{text}; put a certificate and its own private key (PEM) there") from None
     return context
+
+
+def _refused() -> str:
+    # Without this, OpenSSL asks whoever sits at the terminal.
+    raise FileUnusable(
+        "kafka.ssl_key_file: needs a passphrase, expected one without; write it anew with: "
+        "openssl pkey -in old.key -out new.key"
+    )
+
+
+def _password(file: Path) -> str:
+    setting = f"kafka.sasl_password_file: {str(file)!r}"
+    try:
+        # An editor's last newline is no part of the password.
+        password = file.read_text(encoding="utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise FileUnusable(f"{setting} is no text in UTF-8; save the Kafka user's password there") from None
+    if not password:
+        raise FileUnusable(f"{setting} is empty; save the Kafka user's password there")
+    return password
 
 
 @asynccontextmanager
@@ -55,38 +83,12 @@ async def reaching(kafka: KafkaSettings) -> AsyncIterator[None]:
 
     aiokafka's own calls may wait for ever; `request_timeout_s` is the limit for all inside.
     """
-    said = _Said()
-    client_log = logging.getLogger("aiokafka")
-    client_log.addHandler(said)
-    try:
-        async with asyncio.timeout(kafka.request_timeout_s):
-            yield
-    except TimeoutError:
-        text = f"no answer from {kafka.bootstrap_servers} within {kafka.request_timeout_s:g} s{said}"
-        raise Unreachable(f"{text}; is it running, and may this machine reach it?") from None
-    except KafkaConnectionError:
-        text = f"no broker of {kafka.bootstrap_servers} can be used{said}"
-        raise Unreachable(
-            f"{text}; check that it runs, kafka.bootstrap_servers, and the TLS and SASL settings"
-        ) from None
-    except (KafkaError, OSError) as error:
-        text = f"{kafka.bootstrap_servers} refused: {type(error).__name__} {error}"
-        raise Unreachable(f"{text}; check the user, its rights, and the files it is given") from error
-    finally:
-        client_log.removeHandler(said)
-
-
-class _Said(logging.Handler):
-    """The client's last error: why a connection failed is in its log only, its exception does not say."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self._text = ""
-
-    @override
-    def emit(self, record: logging.LogRecord) -> None:
-        self._text = f" ({record.getMessage()})"
-
-    @override
-    def __str__(self) -> str:
-        return self._text
+    with listening() as said:
+        try:
+            async with asyncio.timeout(kafka.request_timeout_s):
+                yield
+        except TimeoutError:
+            text = f"no answer from {kafka.bootstrap_servers} within {kafka.request_timeout_s:g} s{said}"
+            raise Unreachable(f"{text}; is it running, and may this machine reach it?") from None
+        except (KafkaError, OSError) as error:
+            raise Unreachable(refusal(kafka, error, said)) from error
