@@ -62,7 +62,7 @@ def test_it_is_what_the_specification_allows(tools: Path) -> None:
     [
         ("read_only: true", "readonly: true"),
         ("condition: service_healthy", "condition: service_well"),
-        ("      - kafka:/var/lib/kafka/data", "      - broker:/var/lib/kafka/data"),
+        ("aliases: [worker]", "alias: [worker]"),
         ("interval: 5s", "interval: often"),
     ],
 )
@@ -90,12 +90,14 @@ def test_no_port_is_open_beyond_this_machine() -> None:
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
 
 
-def test_every_file_that_is_mounted_is_there() -> None:
+def test_every_file_and_volume_that_is_mounted_is_there() -> None:
     mounts = [mount.split(":") for service in SERVICES.values() for mount in service.get("volumes", [])]
     for source, *_, mode in mounts:
         if source.startswith("."):
             assert (FILE.parent / source).is_file(), source
             assert mode == "ro", source
+    named = {source for source, *_ in mounts if not source.startswith(".")}
+    assert named == COMPOSE["volumes"].keys()
 
 
 def test_images_have_a_version_and_kafka_has_the_tested_one() -> None:
