@@ -17,7 +17,8 @@ from worker.alipay.gateway import ChannelGateway
 from worker.alipay.notification import NotificationReader
 from worker.alipay.notification_readers import notification_reader
 from worker.clock import SystemClock
-from worker.kafka.connection import reaching
+from worker.kafka.connection import Unreachable, reaching
+from worker.kafka.control import KafkaControl
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.journal import KafkaJournals
 from worker.kafka.layout import KafkaLayout
@@ -128,7 +129,10 @@ async def run(settings: Settings, source: Source) -> int:
             metrics.watch_rate(name, partial(getattr, gateway, "rate"))
         records = KafkaSource(settings.kafka, inputs_of(settings), settings.topics.ledger, clock)
         metrics.watch_heartbeat(records.heartbeat_age_s)
-        engine = Engine(records, journals_of(settings), scope_of(settings, readable, channels, metrics))
+        control = KafkaControl(settings.kafka, settings.topics.control, clock)
+        metrics.watch_control(control.age_s)
+        scope = scope_of(settings, readable, channels, metrics)
+        engine = Engine(records, journals_of(settings), control, scope)
         url = await stack.enter_async_context(serving(settings.http, engine, metrics.registry))
         log.info("metrics and health at %s", url)
         notifications = await stack.enter_async_context(_notifications(settings, loaded, metrics))
@@ -149,7 +153,7 @@ async def run(settings: Settings, source: Source) -> int:
         said = stack.enter_context(listening())
         try:
             await engine.run()
-        except (WrongLedger, InputLost) as error:
+        except (WrongLedger, InputLost, Unreachable) as error:
             log.critical("stopped: %s", error)
             return EXIT_WRONG
         except (KafkaError, OSError) as error:

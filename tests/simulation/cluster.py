@@ -16,7 +16,19 @@ from typing import Any, Final
 from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from tests.simulation.events import LEDGER, Aborted, Asked, Committed, Event, Opened, Stored
+from tests.simulation.events import (
+    COMMANDS,
+    CONTROL,
+    LEDGER,
+    LETTERS,
+    RESULTS,
+    Aborted,
+    Asked,
+    Committed,
+    Event,
+    Opened,
+    Stored,
+)
 from tests.simulation.faults import Faults
 from tests.virtual_time import EPOCH
 from worker.stream.ports import Headers, Outgoing
@@ -74,6 +86,7 @@ class Cluster:
         self, partitions: int, seed: int, faults: Faults, happened: Callable[[Event], None], outside: Context
     ) -> None:
         self.partitions = partitions
+        self.topics = {COMMANDS, RESULTS, LEDGER, LETTERS, CONTROL}
         self.logs: defaultdict[TopicPartition, list[Slot]] = defaultdict(list)
         self.committed: dict[TopicPartition, int] = {}
         self.before: dict[TopicPartition, int] = {}

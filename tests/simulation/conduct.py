@@ -25,7 +25,7 @@ from worker.refunds.command import Command
 from worker.refunds.reply import Contradicted, Declined, Misconfigured, Unfunded
 from worker.refunds.verdict import ParkReason
 
-UNREACHABLE: Final = ("KafkaConnectionError", "RequestTimedOutError", "TimeoutError")
+UNREACHABLE: Final = ("Unreachable", "KafkaConnectionError", "RequestTimedOutError", "TimeoutError")
 STOP_TAIL_S: Final = 3.0 + 10.0
 """After a drain: giving up the connections (worker/kafka: CLOSE_S, STOP_S)."""
 

@@ -70,7 +70,7 @@ class SimulatedConsumer:
         self._listener: ConsumerRebalanceListener | None = None
         self._assigned: tuple[TopicPartition, ...] = ()
         self._positions: dict[TopicPartition, int] = {}
-        self._fetched: set[TopicPartition] = set()
+        self._fetched: dict[TopicPartition, float] = {}
         self._paused: set[TopicPartition] = set()
         self._member = ""
         self._generation = -1
@@ -205,6 +205,12 @@ class SimulatedConsumer:
     def highwater(self, part: TopicPartition) -> int | None:
         return self._cluster.end(part) if part in self._fetched else None
 
+    def last_poll_timestamp(self, part: TopicPartition) -> int | None:
+        return round(self._fetched[part] * 1000) if part in self._fetched else None
+
+    async def topics(self) -> set[str]:
+        return await self._ask("Metadata", lambda: self._cluster.topics)
+
     async def getmany(
         self, *parts: TopicPartition, timeout_ms: int, max_records: int = 500
     ) -> dict[TopicPartition, list[Stored]]:
@@ -241,7 +247,7 @@ class SimulatedConsumer:
                 continue
             if part not in self._positions:
                 raise NoOffsetForPartitionError(part)
-            self._fetched.add(part)
+            self._fetched[part] = asyncio.get_running_loop().time()
             records, position = self._cluster.read(
                 part, self._positions[part], records_max, committed=self._read_committed
             )

@@ -16,6 +16,7 @@ COMMANDS: Final = "refund.commands"
 RESULTS: Final = "refund.results"
 LEDGER: Final = "refund.ledger"
 LETTERS: Final = "refund.commands.dlt"
+CONTROL: Final = "refund.control"
 Stored = ConsumerRecord[bytes, bytes]
 
 

@@ -20,6 +20,7 @@ from tests.simulation.cluster import Cluster
 from tests.simulation.consumer import SimulatedAdmin, SimulatedConsumer
 from tests.simulation.events import (
     COMMANDS,
+    CONTROL,
     LEDGER,
     LETTERS,
     RESULTS,
@@ -45,6 +46,7 @@ from tests.simulation.workload import Request, Workload, closing, workload
 from tests.stream.recording_meter import RecordingMeter
 from tests.virtual_time import EPOCH
 from worker.kafka.clients import Clients
+from worker.kafka.control import KafkaControl
 from worker.kafka.journal import KafkaJournals
 from worker.kafka.source import KafkaSource
 from worker.stream.engine import Engine
@@ -154,7 +156,8 @@ class World:
         journals = KafkaJournals(
             KAFKA, LEDGER, COMMANDS, limits=self.limits, batch_size_max=1_000_000, clients=clients
         )
-        engine = Engine(source, journals, self._scope(process, clock))
+        control = KafkaControl(KAFKA, CONTROL, clock, clients)
+        engine = Engine(source, journals, control, self._scope(process, clock))
         task = self.loop.create_task(engine.run(), context=process.context)
         self.workers[name] = worker = Worker(name, process, clock, engine, task)
         task.add_done_callback(partial(self._ended, worker), context=self.outside)

@@ -1,6 +1,7 @@
 """Kafka as the stream's Protocols describe it: logs with transactions and fencing, and a group that the test leads."""
 
 import asyncio
+import contextlib
 import math
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -40,6 +41,7 @@ class FakeKafka:
         self.answering = asyncio.Event()
         self.answering.set()
         self.appended = asyncio.Event()
+        self.appended_to: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def append(
         self,
@@ -57,6 +59,7 @@ class FakeKafka:
         record = Record(topic, partition, offset, at, CREATE_TIME, key, value, headers)
         log.append(record)
         self.appended.set()
+        self.appended_to[topic].set()
         return record
 
     def read(self, topic: str) -> list[Record]:
@@ -273,6 +276,52 @@ class FakeSource(FakeInputs):
         mine = set(self._mine)
         await self.revoke()
         self.assign(mine)
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+
+class FakeControl:
+    """Reads the topic of operators' halts. `silence`, `beat`: whether its broker answers."""
+
+    def __init__(self, kafka: FakeKafka, topic: str) -> None:
+        self._kafka = kafka
+        self._topic = topic
+        self._next = 0
+        self._answered_at: float | None = None
+        self.missing: Exception | None = None
+        self.stopped = False
+
+    async def start(self) -> Sequence[Record]:
+        if self.missing is not None:
+            raise self.missing
+        return self._read()
+
+    async def poll(self, wait_s: float) -> Sequence[Record]:
+        if self._answered_at is None and (records := self._read()):
+            return records
+        appended = self._kafka.appended_to[self._topic]
+        appended.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await appended.wait()
+        return [] if self._answered_at is not None else self._read()
+
+    def _read(self) -> list[Record]:
+        records = self._kafka.logs[self._topic, 0][self._next :]
+        self._next += len(records)
+        return records
+
+    def age_s(self) -> float:
+        return 0.0 if self._answered_at is None else self._kafka.clock.monotonic() - self._answered_at
+
+    def silence(self) -> None:
+        """From now on its broker does not answer."""
+        self._answered_at = self._kafka.clock.monotonic()
+
+    def beat(self) -> None:
+        """It answers again."""
+        self._answered_at = None
 
     async def stop(self) -> None:
         self.stopped = True

@@ -16,6 +16,7 @@ class RecordingMeter:
         self.events: Counter[str] = Counter()
         self.parks: Counter[str] = Counter()
         self.halts: list[bool] = []
+        self.operators_halts: list[bool] = []
         self.halted_merchants: list[int] = []
         self.fences = 0
         self.doubts = 0
@@ -49,6 +50,9 @@ class RecordingMeter:
 
     def halted(self, channel: str, halted: bool) -> None:
         self.halts.append(halted)
+
+    def operator_halted(self, channel: str, halted: bool) -> None:
+        self.operators_halts.append(halted)
 
     def merchants_halted(self, channel: str, count: int) -> None:
         self.halted_merchants.append(count)

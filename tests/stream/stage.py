@@ -30,6 +30,7 @@ RESULTS: Final = "refund.results"
 LEDGER: Final = "refund.ledger"
 LETTERS: Final = "refund.commands.dlt"
 SIGNALS: Final = "refund.signals"
+CONTROL: Final = "refund.control"
 TOPICS: Final = Topics(COMMANDS, RESULTS, LEDGER, LETTERS, SIGNALS)
 GROUP: Final = "refund-worker"
 NOW: Final = EPOCH

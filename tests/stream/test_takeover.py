@@ -182,20 +182,21 @@ def test_a_halted_refund_that_was_never_sent_is_known_not_to_be() -> None:
     """Else a halt of a day, and a restart in it, would cost every waiting refund its certainty."""
     bench = Bench(entries=[entry("a", state=State.HALTED)])
     assert not bench.refund("a").entry.attempt.ambiguous
-    assert [refund.entry.refund_request_id for refund in bench.partition.wake(10)] == ["a"]
+    assert [refund.entry.refund_request_id for refund in bench.partition.left_halted(10)] == ["a"]
 
 
 def test_a_halt_left_by_a_predecessor_is_left_in_writing_before_the_call() -> None:
     """A model found this: woken in memory alone, called, killed, it was "never sent" to the opening after that."""
     second = Bench(entries=[entry("a", state=State.HALTED), entry("b", offset=1, state=State.HALTED)])
     assert not second.due()
-    assert len(second.partition.wake(1)) == 1
+    (left_halted,) = second.partition.left_halted(1)
+    second.partition.mark(left_halted, State.WAITING)
     left = second.commit()
     assert left.open["a"].state is State.WAITING
     third = Bench(found=left.head, entries=left.open.values())
     assert third.refund("a").entry.attempt.ambiguous
-    assert [refund.entry.refund_request_id for refund in second.partition.wake(10)] == ["b"]
-    assert not second.partition.wake(10)
+    assert [refund.entry.refund_request_id for refund in second.partition.left_halted(10)] == ["b"]
+    assert not second.partition.left_halted(10)
 
 
 def test_an_end_in_order_does_not_vouch_for_entries_that_were_not_understood() -> None:

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.stream.fake_gateway import FakeGateway
-from tests.stream.fake_kafka import FakeInputs, FakeJournals, FakeKafka, FakeSource
+from tests.stream.fake_kafka import FakeControl, FakeInputs, FakeJournals, FakeKafka, FakeSource
 from tests.stream.recording_meter import RecordingMeter
-from tests.stream.stage import COMMANDS, LEDGER, RESULTS, SIGNALS, entry_of, header, scope, value
+from tests.stream.stage import COMMANDS, CONTROL, LEDGER, RESULTS, SIGNALS, entry_of, header, scope, value
 from tests.virtual_time import VirtualClock
+from worker.messages.control import control_key, write_control
 from worker.messages.ledger import HEAD_KEY, ledger_key
 from worker.refunds.entry import FinalEntry, Head, OpenEntry
 from worker.stream.engine import Engine
@@ -33,7 +34,8 @@ class Worker:
         self.scope: Scope = scope([gateway], clock, limits, meter=self.meter, **changes)
         self.journals = FakeJournals(kafka, LEDGER)
         self.source = FakeSource(kafka, [COMMANDS, SIGNALS])
-        self.engine = Engine(self.source, self.journals, self.scope)
+        self.control = FakeControl(kafka, CONTROL)
+        self.engine = Engine(self.source, self.journals, self.control, self.scope)
 
     @asynccontextmanager
     async def running(self, *partitions: int) -> AsyncIterator[asyncio.Task[None]]:
@@ -75,6 +77,11 @@ class World:
     def ask(self, refund_request_id: str, partition: int = 0, **changes: object) -> Record:
         """A command arrives."""
         return self.kafka.append(COMMANDS, partition, value(refund_request_id, **changes))
+
+    def halt(self, channel: str = "global", *, halted: bool = True) -> Record:
+        """An operator halts a channel, or everything ("*"); or has it go on."""
+        said = write_control("alice", "a reason", self.clock.now(), halted=halted)
+        return self.kafka.append(CONTROL, 0, said, control_key(channel))
 
     async def open(self, number: int = 0) -> Opened:
         """The opening path alone, as the worker would go it."""

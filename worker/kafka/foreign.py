@@ -59,6 +59,20 @@ async def read_around(
     return found, batch.next_offset
 
 
+async def read_on(consumer: AIOKafkaConsumer, part: TopicPartition, wait_ms: int) -> list[Record]:
+    """The next records of the only partition that is read here, also where `getmany` fails; maybe none."""
+    start = await consumer.position(part)
+    try:
+        batches = await consumer.getmany(part, timeout_ms=wait_ms)
+    except UnicodeDecodeError:
+        stuck = stuck_at(consumer)
+        read = None if stuck is None else await read_around(consumer, *stuck)
+        found, after = read or ([], start)
+        consumer.seek(part, after)
+        return found
+    return [record_of(record) for record in batches.get(part, ())]
+
+
 async def _batch_at(
     consumer: AIOKafkaConsumer, part: TopicPartition, offset: int
 ) -> _DefaultRecordBatchPy | None:

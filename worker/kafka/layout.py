@@ -12,9 +12,8 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from worker.kafka.connection import connection_options, reaching
 from worker.kafka.doubt import in_doubt_if_lost
-from worker.kafka.foreign import read_around, stuck_at
+from worker.kafka.foreign import read_on
 from worker.kafka.inputs import KafkaInputs
-from worker.kafka.records import record_of
 from worker.kafka.topics import admin
 from worker.settings import Settings
 from worker.stream.ports import Bounds, Record
@@ -97,22 +96,10 @@ class KafkaLayout:
                     consumer.assign([part])
                     consumer.seek(part, start)
                     while await consumer.position(part) < end:
-                        yield [record for record in await _read_on(consumer, part) if record.offset < end]
+                        found = await read_on(consumer, part, READ_WAIT_MS)
+                        yield [record for record in found if record.offset < end]
             finally:
                 await consumer.stop()
-
-
-async def _read_on(consumer: AIOKafkaConsumer, part: TopicPartition) -> Sequence[Record]:
-    start = await consumer.position(part)
-    try:
-        batches = await consumer.getmany(part, timeout_ms=READ_WAIT_MS)
-    except UnicodeDecodeError:
-        stuck = stuck_at(consumer)
-        read = None if stuck is None else await read_around(consumer, *stuck)
-        found, after = read or ([], start)
-        consumer.seek(part, after)
-        return found
-    return [record_of(record) for record in batches.get(part, ())]
 
 
 async def _knows(client: AIOKafkaClient, node: int, topic: str, partitions: int) -> bool:

@@ -113,6 +113,12 @@ METRICS: Final = (
     ),
     Metric("channel_halted", Kind.GAUGE, "1 while Alipay refuses the channel's credential", ("channel",)),
     Metric(
+        "operator_halted",
+        Kind.GAUGE,
+        "1 while an operator has halted the channel, alone or with all others",
+        ("channel",),
+    ),
+    Metric(
         "halted_merchants",
         Kind.GAUGE,
         "Merchants whose refunds wait because Alipay refuses their token or their contract",
@@ -154,6 +160,11 @@ METRICS: Final = (
         "Changed settings or keys that could not be used; the old ones stay in force",
     ),
     Metric("heartbeat_age_seconds", Kind.GAUGE, "Since the group coordinator last answered"),
+    Metric(
+        "control_age_seconds",
+        Kind.GAUGE,
+        "How old what is known of operators' halts may be; above `stream.lease_s` no call is made",
+    ),
     Metric("event_loop_lag_seconds", Kind.HISTOGRAM, "How late timers run", buckets=LAG_BUCKETS_S),
     Metric("build_info", Kind.GAUGE, "Always 1; the labels say what runs", ("version", "python")),
 )

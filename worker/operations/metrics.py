@@ -85,6 +85,7 @@ class Metrics:
         self._lags = Children(self._gauge("consumer_lag_records"))
         self._opaque = Children(self._gauge("opaque_entries"))
         self._halted = Children(self._gauge("channel_halted"))
+        self._operator_halted = Children(self._gauge("operator_halted"))
         self._merchants = Children(self._gauge("halted_merchants"))
         self._final = self._histogram("time_to_final_seconds")
         self._attempts = self._histogram("attempts")
@@ -100,6 +101,7 @@ class Metrics:
         self._oldest: dict[int, float] = {}
         self._oldest_unparked: dict[int, float] = {}
         self._heartbeat_age = self._gauge("heartbeat_age_seconds")
+        self._control_age = self._gauge("control_age_seconds")
         self._rates = self._gauge("alipay_rate_limit_calls_per_second")
         self._gauge("oldest_open_refund_age_seconds").set_function(lambda: self._age_s(self._oldest))
         self._gauge("oldest_unparked_refund_age_seconds").set_function(
@@ -143,6 +145,9 @@ class Metrics:
 
     def halted(self, channel: str, halted: bool) -> None:  # noqa: FBT001 - as the Meter has it
         self._halted[channel,].set(halted)
+
+    def operator_halted(self, channel: str, halted: bool) -> None:  # noqa: FBT001 - as the Meter has it
+        self._operator_halted[channel,].set(halted)
 
     def merchants_halted(self, channel: str, count: int) -> None:
         self._merchants[channel,].set(count)
@@ -210,6 +215,10 @@ class Metrics:
         """Ask `age_s` at every scrape."""
         self._heartbeat_age.set_function(age_s)
 
+    def watch_control(self, age_s: Callable[[], float]) -> None:
+        """How old what is known of operators' halts may be."""
+        self._control_age.set_function(age_s)
+
     def watch_rate(self, channel: str, rate: Callable[[], float | None]) -> None:
         """Ask `rate`, calls a second or None, at every scrape."""
 
@@ -247,6 +256,7 @@ class Metrics:
             self._open[state,].set(0)
         for channel in channels:
             self._halted[channel,].set(0)
+            self._operator_halted[channel,].set(0)
             self._merchants[channel,].set(0)
             for phase in Phase:
                 self._errors[channel, phase]

@@ -155,6 +155,10 @@ class Account(Credential):
         self.held.clear()
         return settled
 
+    def slept(self, seconds: float) -> None:
+        """For so long nothing could prove the account, because an operator had halted it: that does not count."""
+        self.held = {call: since + seconds for call, since in self.held.items()}
+
     def overdue(self, mono: float, held_max_s: float) -> list[Call]:
         """Calls whose decline was held for longer than that while nothing proved the account; held no longer."""
         if self.halted and self.code != SUSPECT_RUN:

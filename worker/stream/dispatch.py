@@ -1,4 +1,4 @@
-"""From due refunds to calls: one at a time per payment, bounded per channel, none while its credential is halted.
+"""From due refunds to calls: one at a time per payment, bounded per channel, none while anybody has halted it.
 
 Lanes and counts belong to the process, above partitions and openings: a call that was under way when its partition was
 lost still occupies its payment until it has ended.
@@ -7,18 +7,20 @@ lost still occupies its payment until it has ended.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from worker.messages.control import EVERYTHING
 from worker.refunds.attempt import Attempt
 from worker.refunds.entry import State
 from worker.refunds.reply import NotStarted, Reply, Unknown
 from worker.refunds.verdict import Verdict
 from worker.stream.call import Call, Owner
 from worker.stream.credential import Account, Credential
+from worker.stream.halts import Halts, Switch
 from worker.stream.limits import Limits
 from worker.stream.line import Line
-from worker.stream.ports import Clock, Gateway, Meter
+from worker.stream.ports import Clock, Gateway, Meter, Record
 from worker.stream.refund import Refund
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,7 @@ class Dispatcher:
         self._clock = clock
         self._meter = meter
         self._lines = {name: Line(gateway, limits, Account(limits)) for name, gateway in gateways.items()}
+        self._halts = Halts()
         self._lanes: dict[str, deque[Call]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
@@ -170,12 +173,36 @@ class Dispatcher:
         if not credential.halted:
             self._release(credential)
 
-    def _release(self, credential: Credential) -> None:
+    def heed(self, records: Iterable[Record]) -> None:
+        """Do what operators have said on refund.control."""
+        for said in self._halts.take(records):
+            whose = "every channel" if said.channel == EVERYTHING else f"channel {said.channel}"
+            did, facts = "halted" if said.halted else "resumed", {"channel": said.channel, "by": said.by}
+            log.warning("%s %s by %s: %s", whose, did, said.by or "nobody", said.reason, extra=facts)
+        for name, line in self._lines.items():
+            halted = self._halts.of(name) is not None
+            if halted is line.switch.halted:
+                continue
+            line.switched(self._clock.monotonic(), halted=halted)
+            self._meter.operator_halted(name, halted)
+            if not halted:
+                line.gateway.resumed()
+        self._pump()
+
+    def _release(self, halting: Credential | Switch) -> None:
         # Each is a record of the next transaction: a batch of them at a time, the rest at the next ticks.
-        for _ in range(min(len(credential.waiting), self._limits.commit_records_max)):
-            call = credential.waiting.popleft()
+        for _ in range(min(len(halting.waiting), self._limits.commit_records_max)):
+            call = halting.waiting.popleft()
             if call.live:
-                self._wake(call)
+                self.take_up(call)
+
+    def take_up(self, call: Call) -> None:
+        """What has halted this refund has ended: go on, or wait for what else has."""
+        line = self._lines[call.channel]
+        if (halting := line.halting(call)) is not None:
+            line.hold(call, halting)
+        else:
+            self._wake(call)
 
     def _wake(self, call: Call) -> None:
         """From halted to waiting: written down before the call, or a successor would take it for never sent."""
@@ -215,13 +242,15 @@ class Dispatcher:
             mono = self._clock.monotonic()
             for name, line in self._lines.items():
                 self._believe(line.account, mono)
-                for call in line.account.overdue(mono, line.gateway.terms.age_max_s):
-                    self._tell(call, call.owner.doubt)
-                self._probe_or_release(line, mono)
+                if not line.switch.halted:
+                    self._go_on(line, mono)
                 if line.tidy():
                     self._meter.merchants_halted(name, line.halted_merchants)
 
-    def _probe_or_release(self, line: Line, mono: float) -> None:
+    def _go_on(self, line: Line, mono: float) -> None:
+        for call in line.account.overdue(mono, line.gateway.terms.age_max_s):
+            self._tell(call, call.owner.doubt)
+        self._release(line.switch)
         for credential in line.credentials():
             if credential.probe(mono):
                 self._probe(line, credential)

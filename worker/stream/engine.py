@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from worker.stream.dispatch import Dispatcher
 from worker.stream.opening import open_partition
 from worker.stream.owner import Owner
-from worker.stream.ports import Fenced, InDoubt, Journals, Record, Source, WrongLedger
+from worker.stream.ports import ControlLog, Fenced, InDoubt, Journals, Record, Source, WrongLedger
 from worker.stream.scope import Scope
 
 log = logging.getLogger(__name__)
@@ -18,15 +18,17 @@ POLL_AT_LEAST_EVERY_S: Final = 60.0  # an idle consumer leaves its group after m
 RESUME_BELOW: Final = 0.9  # of open_max
 MINUTE_S: Final = 60.0
 MANY_OPEN: Final = 10_000
+HEEDS_PER_LEASE: Final = 8
 Result = TypeVar("Result")
 
 
 class Engine:
     """Runs every partition assigned to this process. `run` returns after a drain, and raises what must stop it."""
 
-    def __init__(self, source: Source, journals: Journals, scope: Scope) -> None:
+    def __init__(self, source: Source, journals: Journals, control: ControlLog, scope: Scope) -> None:
         self._source = source
         self._journals = journals
+        self._control = control
         self._scope = scope
         self._dispatcher = Dispatcher(scope.gateways, scope.limits, scope.clock, scope.meter)
         self._owners: dict[int, Owner] = {}
@@ -44,22 +46,33 @@ class Engine:
 
     async def run(self) -> None:
         """Work until `stop`. Raises WrongLedger, InputLost or a fault of ours; nothing is lost by it."""
-        ticking = asyncio.create_task(self._dispatcher.run())
-        ticking.add_done_callback(self._ended)
+        running = [asyncio.create_task(self._dispatcher.run())]
         try:
-            await self._unless_stopped(self._source.start(self._assigned, self._revoked))
-            await self._poll()
+            if (said := await self._unless_stopped(self._control.start())) is not None:
+                self._dispatcher.heed(said)
+                running.append(asyncio.create_task(self._heed()))
+                for task in running:
+                    task.add_done_callback(self._ended)
+                await self._unless_stopped(self._source.start(self._assigned, self._revoked))
+                await self._poll()
         finally:
             self._stop.set()
             until = self._scope.clock.monotonic() + self._scope.limits.drain_s
             await self._close(list(self._serving), until)
             await self._dispatcher.drain(until - self._scope.clock.monotonic())
-            ticking.cancel()
+            for task in running:
+                task.cancel()
             if self._rejoining is not None:
                 self._rejoining.cancel()
-            await self._source.stop()
+            await asyncio.gather(self._source.stop(), self._control.stop())
         if self._fatal is not None:
             raise self._fatal
+
+    async def _heed(self) -> None:
+        """Follow what operators halt and resume."""
+        while True:
+            # More often than a call needs to hear it, or one would wait for that.
+            self._dispatcher.heed(await self._control.poll(self._scope.limits.lease_s / HEEDS_PER_LEASE))
 
     async def _poll(self) -> None:
         limits, clock = self._scope.limits, self._scope.clock
@@ -203,7 +216,7 @@ class Engine:
         except (Fenced, InDoubt, TimeoutError) as error:
             log.warning("partition %d not opened: %r", number, error, extra={"partition": number})
             return error
-        owner = Owner(opened, self._dispatcher, self._source, scope)
+        owner = Owner(opened, self._dispatcher, self._source, self._control, scope)
         self._owners[number] = owner
         self._full.discard(number)
         scope.meter.opening(clock.monotonic() - started)
@@ -293,4 +306,7 @@ class Engine:
         heartbeat_s = self._source.heartbeat_age_s()
         if self._serving and heartbeat_s > self._scope.heartbeat_max_s:
             reasons.append(f"no heartbeat for {heartbeat_s:.0f} s")
+        control_s = self._control.age_s()
+        if self._serving and control_s > self._scope.heartbeat_max_s:
+            reasons.append(f"not known for {control_s:.0f} s what operators have halted")
         return reasons

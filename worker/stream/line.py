@@ -8,6 +8,7 @@ from worker.refunds.reply import Misconfigured, Reply
 from worker.refunds.verdict import Verdict
 from worker.stream.call import Call, Owner
 from worker.stream.credential import Account, Credential
+from worker.stream.halts import Switch
 from worker.stream.limits import Limits
 from worker.stream.ports import Gateway
 
@@ -17,12 +18,13 @@ class Line:
     """`runnable`: calls that only wait for a free one. `in_flight`: how many are under way.
 
     `merchants`: of those whose token or contract the provider has refused; a merchant's halt leaves the others alone,
-    while the account's holds them all.
+    while the account's holds them all. `switch`: an operator's halt, which not even a probe passes.
     """
 
     gateway: Gateway
     limits: Limits
     account: Account
+    switch: Switch = field(default_factory=Switch)
     merchants: dict[str, Credential] = field(default_factory=dict)
     runnable: deque[Call] = field(default_factory=deque)
     in_flight: int = 0
@@ -32,8 +34,10 @@ class Line:
         yield self.account
         yield from self.merchants.values()
 
-    def halting(self, call: Call) -> Credential | None:
+    def halting(self, call: Call) -> Credential | Switch | None:
         """What keeps this call from being made, None if it may be made."""
+        if self.switch.halted:
+            return self.switch
         if self.account.probing is call:
             # Whatever its merchant's state: nothing else may be left to probe with.
             return None
@@ -52,7 +56,17 @@ class Line:
         command, pin = call.refund.entry.attempt.command, call.refund.entry.pin
         return not command.merchant or self.gateway.pin(command).own_token == pin.own_token
 
-    def hold(self, call: Call, halting: Credential) -> None:
+    def switched(self, mono: float, *, halted: bool) -> None:
+        """An operator's halt has begun or ended."""
+        self.switch.halted = halted
+        if halted:
+            self.switch.since = mono
+            return
+        self.account.slept(mono - self.switch.since)
+        for credential in self.credentials():
+            credential.probe_at = min(credential.probe_at, mono)
+
+    def hold(self, call: Call, halting: Credential | Switch) -> None:
         """Let the call wait for `halting`; if it was to probe another credential, that one finds another."""
         self.drop(call)
         halting.waiting.append(call)
@@ -110,6 +124,7 @@ class Line:
 
     def forget(self, owner: Owner) -> None:
         """The opening has ended."""
+        self.switch.forget(owner)
         for credential in self.credentials():
             credential.forget(owner)
 

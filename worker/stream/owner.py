@@ -13,7 +13,7 @@ from worker.refunds.verdict import Verdict
 from worker.stream.call import Call
 from worker.stream.dispatch import Dispatcher
 from worker.stream.opening import Opened
-from worker.stream.ports import Record, Source
+from worker.stream.ports import ControlLog, Record, Source
 from worker.stream.refund import Refund
 from worker.stream.scope import Scope
 
@@ -23,12 +23,15 @@ log = logging.getLogger(__name__)
 class Owner:
     """Runs a partition from the end of its opening until `close`, or until a transaction fails."""
 
-    def __init__(self, opened: Opened, dispatcher: Dispatcher, source: Source, scope: Scope) -> None:
+    def __init__(
+        self, opened: Opened, dispatcher: Dispatcher, source: Source, control: ControlLog, scope: Scope
+    ) -> None:
         self.partition = opened.partition
         self.live = True
         self._journal = opened.journal
         self._dispatcher = dispatcher
         self._source = source
+        self._control = control
         self._scope = scope
         self._deferred: deque[Call] = deque()
         self._under_way: set[int] = set()
@@ -45,7 +48,7 @@ class Owner:
     # What the dispatcher asks.
 
     def cleared(self, refund: Refund) -> bool:
-        """Below the committed reach, with proof, fresh on both clocks, that nobody has taken over.
+        """Below the committed reach, with proof, fresh on both clocks, that nobody has taken over or halted it.
 
         The committed head must also name the settings by which records are read: a successor with others must not take
         this one for unreadable, and so for never sent.
@@ -65,7 +68,9 @@ class Owner:
         return age <= limits.lease_s and self._heard()
 
     def _heard(self) -> bool:
-        return self._source.heartbeat_age_s() <= self._scope.heartbeat_max_s
+        """From the group that we are a member, and from operators what they have halted."""
+        member = self._source.heartbeat_age_s() <= self._scope.heartbeat_max_s
+        return member and self._control.age_s() <= self._scope.limits.lease_s
 
     def begin(self, refund: Refund) -> Attempt:
         """Count the call as made."""
@@ -184,8 +189,8 @@ class Owner:
     def _wake_halted(self) -> None:
         # A batch of them at a time: a long halt may have left all that a partition can hold.
         if not self._deferred:
-            woken = self.partition.wake(self._scope.limits.commit_records_max)
-            self._deferred.extend(Call(self, refund) for refund in woken)
+            for refund in self.partition.left_halted(self._scope.limits.commit_records_max):
+                self._dispatcher.take_up(Call(self, refund))
 
     async def _pause(self) -> None:
         clock, limits = self._scope.clock, self._scope.limits

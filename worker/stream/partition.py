@@ -105,16 +105,13 @@ class Partition:
             elif entry.state is State.HALTED:
                 self._halted.append(refund)
 
-    def wake(self, count: int) -> list[Refund]:
-        """Up to `count` refunds that a predecessor's halt left behind. They wait again, and may be called once the
-        next batch, which says so, is committed: until then the ledger says that nobody has ever called for them.
+    def left_halted(self, count: int) -> list[Refund]:
+        """Up to `count` refunds that a predecessor's halt left behind; each is given once.
+
+        To be marked before they are called: until then the ledger says that nobody has ever called for them.
         """
-        woken: list[Refund] = []
-        while self._halted and len(woken) < count:
-            refund = self._halted.popleft()
-            self.mark(refund, State.WAITING)
-            woken.append(refund)
-        return woken
+        left = [self._halted.popleft() for _ in range(min(count, len(self._halted)))]
+        return [refund for refund in left if not refund.closed]
 
     # Records in.
 

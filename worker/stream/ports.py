@@ -1,4 +1,7 @@
-"""What the stream needs from the outside world, declared by the stream: Source, Journals, Gateway, Clock, Meter."""
+"""What the stream needs from the outside world, declared by the stream.
+
+Source, Journals, ControlLog, Gateway, Clock, Meter.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -168,6 +171,30 @@ class Source(Inputs, Protocol):
     async def stop(self) -> None: ...
 
 
+class ControlLog(Protocol):
+    """What operators halt and resume: a topic of one partition, read from its beginning by every worker."""
+
+    async def start(self) -> Sequence[Record]:
+        """All of it, up to the high watermark as it is now.
+
+        What it raises must stop the process: nobody could halt it.
+        """
+        ...
+
+    async def poll(self, wait_s: float) -> Sequence[Record]:
+        """What has come since, in order; nothing after `wait_s`. Never raises: brokers that are away come back.
+
+        If it has to be read anew, all of that comes at once.
+        """
+        ...
+
+    def age_s(self) -> float:
+        """Seconds since which something may have come that `poll` has not given, by the slower of two clocks."""
+        ...
+
+    async def stop(self) -> None: ...
+
+
 class Gateway(Protocol):
     """One channel of one provider account."""
 
@@ -213,6 +240,7 @@ class Meter(Protocol):
     def final(self, seconds: float, attempts: int) -> None: ...
     def parked(self, reason: str) -> None: ...
     def halted(self, channel: str, halted: bool) -> None: ...  # noqa: FBT001 -- a gauge's value
+    def operator_halted(self, channel: str, halted: bool) -> None: ...  # noqa: FBT001 -- a gauge's value
     def merchants_halted(self, channel: str, count: int) -> None: ...
     def transaction(self, seconds: float, records: int) -> None: ...
     def fenced(self) -> None: ...
