@@ -13,6 +13,7 @@ class RecordingMeter:
         self.open: Counter[State] = Counter()
         self.dispositions: Counter[str] = Counter()
         self.signals: Counter[str] = Counter()
+        self.instructions: Counter[tuple[str, str]] = Counter()
         self.events: Counter[str] = Counter()
         self.parks: Counter[str] = Counter()
         self.halts: list[bool] = []
@@ -29,6 +30,9 @@ class RecordingMeter:
 
     def signalled(self, result: str) -> None:
         self.signals[result] += 1
+
+    def instructed(self, instruction: str, result: str) -> None:
+        self.instructions[instruction, str(result)] += 1
 
     def consumed(self, disposition: str) -> None:
         self.dispositions[disposition] += 1

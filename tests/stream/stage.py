@@ -213,9 +213,11 @@ class Bench:
             self.partition.accept(each, self.clock.now(), self.clock.monotonic())
 
     def commit(self, *, last: bool = False) -> Written:
-        books = self.partition.books
+        books, woken = self.partition.books, self.partition.signals.waking.take()
         batch = self.partition.last_batch(self.clock.now()) if last else books.batch(self.clock.monotonic())
         self.partition.books.committed()
+        for refund in woken:
+            self.partition.schedule.at(refund.entry.next_at, refund)
         return written(batch)
 
     def due(self) -> list[str]:

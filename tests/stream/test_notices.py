@@ -77,9 +77,8 @@ def parked(reason: ParkReason = ParkReason.ATTEMPTS_USED_UP, **changes: Any) -> 
 
 def woken(bench: Bench) -> list[str]:
     """The parked refunds that are called after the next commit."""
-    names = [refund.entry.refund_request_id for refund in bench.partition.notices.woken]
-    bench.partition.notices.woken.clear()
-    return names
+    bench.commit()
+    return bench.due()
 
 
 def next_call(bench: Bench, name: str = "a") -> Attempt:
@@ -246,7 +245,7 @@ def test_a_parked_refund_is_asked_about_once_the_ledger_says_so_and_settles() ->
     batch = bench.commit()
     assert batch.batch.positions[SIGNALS] == 1
     assert (batch.open["a"].state, batch.open["a"].park) == (State.WAITING, None)
-    assert woken(bench) == ["a"]
+    assert bench.due() == ["a"]
     bench.answer("a", SUCCEEDED)
     assert bench.commit().events == ["refund.succeeded.v1"]
 

@@ -53,8 +53,16 @@ METRICS: Final = (
         "signals_total",
         Kind.COUNTER,
         "Notices read, by what they did: asked (an inquiry at once), remembered, repeated, ignored (a person's), "
-        "agreed, returned, contradicted, unknown (no refund here), invalid",
+        "agreed, returned, contradicted, unknown (no refund here); and of all signals, invalid and stray (sent after "
+        "its refund, when partitions were added)",
         ("result",),
+    ),
+    Metric(
+        "instructions_total",
+        Kind.COUNTER,
+        "Operators' instructions, by what following them did (called, under_way, settled, reissued), or why they were "
+        "refused",
+        ("instruction", "result"),
     ),
     Metric("outcomes_total", Kind.COUNTER, "Events written to the results topic", ("type",)),
     Metric(

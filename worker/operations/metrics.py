@@ -73,6 +73,7 @@ class Metrics:
         self._unmade = {metric.name: metric for metric in METRICS}
         self._commands = Children(self._counter("commands_total"))
         self._signals = Children(self._counter("signals_total"))
+        self._instructions = Children(self._counter("instructions_total"))
         self._notifications = Children(self._counter("notifications_total"))
         self._outcomes = Children(self._counter("outcomes_total"))
         self._parked = Children(self._counter("parked_total"))
@@ -120,6 +121,9 @@ class Metrics:
 
     def signalled(self, result: str) -> None:
         self._signals[result,].inc()
+
+    def instructed(self, instruction: str, result: str) -> None:
+        self._instructions[instruction, result].inc()
 
     def notified(self, channel: str, result: str) -> None:
         self._notifications[channel, result].inc()

@@ -17,6 +17,7 @@ from worker.alipay.notification import NotificationReader, Posted, Refusal, Refu
 from worker.kafka.signals import NotStored
 from worker.messages.events import Event
 from worker.messages.notified import notified_signal
+from worker.refunds.issue import first_issue_seen
 from worker.refunds.notice import Notice
 from worker.settings.notifications import NotificationSettings
 
@@ -130,8 +131,8 @@ class Notifications:
         return web.Response(body=answer.body, headers={"Content-Type": answer.content_type})
 
     async def _store(self, notice: Notice) -> None:
-        # The owner is known by the refund's id, which is what the provider knows it by when it is first asked for.
-        owner = notice.provider_request_id if self._by_refund else ""
+        # The owner is known by the first issue's id, which is in what the provider knows any issue by.
+        owner = first_issue_seen(notice.provider_request_id) if self._by_refund else ""
         await self._signals.write(notified_signal(notice, self._now(), self._source), owner)
 
     def _refused(self, channel: str, result: str, status: int, text: str) -> web.Response:

@@ -1,13 +1,16 @@
 """What operators can have done with a refund, and what must be refused because it would break a promise."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.command import Command
-from worker.refunds.entry import State
+from worker.refunds.entry import OpenEntry, State
+from worker.refunds.notice import MOVED, Told
 from worker.refunds.reply import NextAction
+from worker.refunds.verdict import Outcome, Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,5 +148,47 @@ REISSUABLE: Final = frozenset(
 )
 """Advice with which a failed refund may be issued anew."""
 
+BY_OPERATOR: Final = "OPERATOR"
+"""The code of an outcome of which the provider has said nothing."""
+
 KEEPS_NUMBER: Final = frozenset({NextAction.REISSUE, NextAction.FIX_AND_REISSUE, NextAction.FUND_AND_REISSUE})
 """Advice of a provider at which the same request number has to be used again."""
+
+
+def inquiring(entry: OpenEntry) -> Attempt:
+    """The next call as an inquiry. A decline that is being confirmed still is, unless a notice speaks against it."""
+    attempt = entry.attempt
+    moved = entry.notice is not None and entry.notice.status in MOVED
+    confirming = attempt.stage is Stage.CONFIRM and not moved
+    return replace(attempt, stage=Stage.CONFIRM if confirming else Stage.INQUIRE)
+
+
+def objection(entry: OpenEntry, settle: Settle) -> Refusal | None:
+    """What is known of an open refund that speaks against settling it so, None if nothing does.
+
+    Where a notice has said otherwise, only a parked refund may be settled: then a person has been told of both.
+    """
+    attempt, notice = entry.attempt, entry.notice
+    if settle.succeeded and attempt.first_sent_at is None and not attempt.ambiguous:
+        return Refusal.NEVER_SENT
+    told = None if notice is None else notice.status
+    otherwise = told is Told.FAILED if settle.succeeded else told in MOVED
+    return Refusal.TOLD_OTHERWISE if otherwise and entry.state is not State.PARKED else None
+
+
+def settled(entry: OpenEntry, settle: Settle) -> Outcome:
+    """The outcome on a person's word; a failure's code and advice are the provider's, where it has given any."""
+    said = None
+    if not settle.succeeded:
+        said = next(
+            (one for one in (entry.park, entry.held, entry.attempt.declined) if one and one.code), None
+        )
+    advice = NextAction.NONE if said is None else said.next_action
+    return Outcome(
+        succeeded=settle.succeeded,
+        code=BY_OPERATOR if said is None else said.code,
+        message=settle.order.reason if said is None else said.message,
+        proof=Proof.OPERATOR,
+        attempts=entry.attempt.number,
+        next_action=advice if settle.next_action is None else settle.next_action,
+    )

@@ -8,9 +8,11 @@ import hashlib
 import re
 from typing import Final
 
-PROVIDER_ID_MAX: Final = 64
+ID_MAX: Final = 64
+"""Characters, of ours and of what a provider sees."""
+ISSUES_MAX: Final = 9_999
 _MARK: Final = "~"
-_PROVIDER_ID: Final = re.compile(r"(.+)_r([0-9]+)_([0-9a-f]{8})")
+_PROVIDER_ID: Final = re.compile(r"(.+)_r([1-9][0-9]{0,3})_([0-9a-f]{8})")
 
 
 def first_issue(refund_request_id: str) -> str:
@@ -46,10 +48,19 @@ def provider_id(first: str, number: int) -> str:
 
 def first_issue_seen(provider_request_id: str) -> str:
     """The first issue's id from what a provider calls any of them."""
+    return _seen(provider_request_id)[0]
+
+
+def issue_seen(provider_request_id: str) -> int:
+    """The number of the issue for which this provider id was made."""
+    return _seen(provider_request_id)[1]
+
+
+def _seen(provider_request_id: str) -> tuple[str, int]:
     match = _PROVIDER_ID.fullmatch(provider_request_id)
     if match is not None and match[3] == _sum(match[1], int(match[2])):
-        return match[1]
-    return provider_request_id
+        return match[1], int(match[2])
+    return provider_request_id, 1
 
 
 def _sum(first: str, number: int) -> str:

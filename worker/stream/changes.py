@@ -36,6 +36,12 @@ class Changes:
         self._books = books
         self._scope = scope
 
+    def open(self, refund: Refund) -> None:
+        """The ledger holds it from the next batch on."""
+        self._refunds[refund.entry.refund_request_id] = refund
+        self._scope.meter.opened(refund.entry.state, refund.entry.attempt.command.amount)
+        self._books.write(refund)
+
     def make(self, refund: Refund, state: State, **fields: Any) -> None:
         """Have the entry, and the ledger, say so. `fields`: the entry's."""
         amount = refund.entry.attempt.command.amount
@@ -47,22 +53,21 @@ class Changes:
     def park(self, refund: Refund, park: Park, now: float) -> None:
         """A person must look."""
         self.make(refund, State.PARKED, attempt=park.attempt, park=park)
-        self._publish(refund, parked_event(refund.entry, park, now, self._scope.source, self._key(refund)))
+        self._publish(refund, parked_event(refund.entry, park, now, self._scope.source, self.key(refund)))
         self._scope.meter.parked(park.reason)
 
     def delayed(self, refund: Refund, now: float) -> None:
         """It takes long; said once, and only of refunds that are still being worked on."""
-        gone = refund.entry.refund_request_id not in self._refunds
-        if gone or refund.entry.delayed or refund.entry.state is State.PARKED:
+        if refund.closed or refund.entry.delayed or refund.entry.state is State.PARKED:
             return
-        event = delayed_event(refund.entry, now, self._scope.source, self._key(refund))
+        event = delayed_event(refund.entry, now, self._scope.source, self.key(refund))
         refund.entry = replace(refund.entry, delayed=True)
         self._publish(refund, event)
 
     def close(self, refund: Refund, outcome: Outcome, now: float) -> None:
         """It is final."""
         scope, entry = self._scope, refund.entry
-        event = outcome_event(entry, outcome, now, scope.source, self._key(refund))
+        event = outcome_event(entry, outcome, now, scope.source, self.key(refund))
         final = final_entry(entry, event, now)
         self._books.close(refund, writing.result(scope, event), final)
         kept = final_of(final, keep_outcome=scope.resend, by_payment=scope.by_payment)
@@ -89,5 +94,6 @@ class Changes:
             facts = {"refundRequestId": command.refund_request_id, "attempts": entry.attempt.number}
             log.log(level, event.type, extra={**facts, "channel": command.channel, "partition": self._number})
 
-    def _key(self, refund: Refund) -> bytes:
+    def key(self, refund: Refund) -> bytes:
+        """Of the events about it."""
         return routing_value(refund.entry.attempt.command, self._scope.routing_key).encode()

@@ -114,6 +114,8 @@ class Dispatcher:
 
     async def _call(self, line: Line, call: Call) -> None:
         try:
+            if not call.live:
+                return  # settled in the moment before
             attempt = call.owner.begin(call.refund)
             sent_at = self._clock.monotonic()
             reply = await self._ask(line, call, attempt)

@@ -1,15 +1,23 @@
 """What is remembered of final refunds: enough to tell a duplicate from a conflict."""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final as Constant
 from typing import NamedTuple, Protocol
 
 from worker.messages.events import SUCCEEDED
 from worker.refunds.entry import FinalEntry
+from worker.refunds.reply import NextAction
+
+# Of a newer release's advice nothing is known, and nothing is done on it.
+_ADVICE: Constant[Mapping[str, NextAction]] = {advice.value: advice for advice in NextAction}
 
 
 class Final(NamedTuple):
     """A final refund and its channel. `entry` is kept only where duplicates are answered with the stored outcome,
-    `payment` only where it is what a refund's records are keyed by.
+    `payment` only where it is what a refund's records are keyed by, `provider_request_id` only where it is not the
+    refund's own id. `next_action`: the advice that came with a failure.
     """
 
     digest: bytes
@@ -17,17 +25,22 @@ class Final(NamedTuple):
     succeeded: bool
     channel: str
     payment: str = ""
+    provider_request_id: str = ""
+    next_action: NextAction = NextAction.NONE
 
 
 def final_of(entry: FinalEntry, *, keep_outcome: bool, by_payment: bool = False) -> Final:
     """What is remembered of an entry."""
     data = entry.event_data
+    at_provider = str(data.get("providerRequestId", ""))
     return Final(
         entry.digest,
-        entry if keep_outcome else None,
+        replace(entry, command=None) if keep_outcome else None,
         entry.event_headers.get("ce_type") == SUCCEEDED,
         sys.intern(str(data.get("channel", ""))),
         str(data.get("paymentId") or data.get("orderNumber", "")) if by_payment else "",
+        "" if at_provider == entry.refund_request_id else at_provider,
+        _ADVICE.get(str(data.get("next_action")), NextAction.NONE),
     )
 
 

@@ -1,4 +1,4 @@
-"""Signals about the refunds of one partition: an open refund is asked about, a final one is never touched.
+"""What a provider tells of the refunds of one partition: an open refund is asked about, a final one is never touched.
 
 What a notice says of a final refund that its outcome does not say becomes an event of its own, once per refund and
 kind. The mark of that is a final entry too, under the refund's id and a suffix that no id can have: so it is replayed,
@@ -11,23 +11,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from worker.messages.events import CONTRADICTED, RETURNED, later_entry, later_event
-from worker.messages.invalid import Invalid
 from worker.messages.notified import signal_id
-from worker.messages.signal import read_signal
 from worker.refunds.command import Cause
 from worker.refunds.entry import OpenEntry, State
 from worker.refunds.hint import stronger
+from worker.refunds.issue import first_issue
 from worker.refunds.notice import Notice, Told
 from worker.refunds.verdict import ParkReason
 from worker.stream import writing
 from worker.stream.books import Books
+from worker.stream.chains import Chains
 from worker.stream.changes import Changes
-from worker.stream.finals import Finals, final_of
-from worker.stream.intake import unreadable
-from worker.stream.ports import Record
+from worker.stream.finals import final_of
 from worker.stream.refund import Refund
-from worker.stream.schedule import Schedule
 from worker.stream.scope import Scope
+from worker.stream.waking import Waking
 
 log = logging.getLogger(__name__)
 
@@ -41,43 +39,26 @@ LATER: Final[Mapping[tuple[bool, Told], str]] = {
 
 
 class Notices:
-    """`woken`: parked refunds that are asked about once the next batch, which says so, is committed."""
+    """Those about the refunds of one partition."""
 
     def __init__(
-        self,
-        number: int,
-        refunds: Mapping[str, Refund],
-        finals: Finals,
-        books: Books,
-        schedule: Schedule,
-        changes: Changes,
-        scope: Scope,
+        self, number: int, chains: Chains, books: Books, waking: Waking, changes: Changes, scope: Scope
     ) -> None:
-        self.woken: list[Refund] = []
         self._number = number
-        self._refunds = refunds
-        self._finals = finals
+        self._chains = chains
         self._books = books
-        self._schedule = schedule
+        self._waking = waking
         self._changes = changes
         self._scope = scope
 
-    def accept(self, record: Record, now: float) -> bool:
-        """Take a signal over; False if it is answered by a dead letter, which the books then release it with."""
-        read = unreadable(record) if record.unreadable else None
-        signal = read or read_signal(record.value, record.headers, writing.origin(record))
-        if isinstance(signal, Invalid):
-            self._scope.meter.signalled("invalid")
-            self._books.replace(record, writing.dead_letter(self._scope, record, signal))
-            return False
-        notice = signal.notice
+    def heed(self, notice: Notice, cause: Cause, now: float) -> None:
+        """Ask about the refunds that it names, or say what it adds to an outcome. `cause`: its signal."""
         named = list(self._named(notice))
         for refund in named:
             self._scope.meter.signalled(self._hint(refund, notice, now))
         if not named:
-            name = notice.provider_request_id
-            self._scope.meter.signalled(self._after(name, notice, signal.cause, now))
-        return True
+            name = self._chains.named(notice.provider_request_id)
+            self._scope.meter.signalled(self._after(name, notice, cause, now))
 
     def closed(self, entry: OpenEntry, now: float) -> None:
         """The refund has become final; what was told of it before is now told after its outcome."""
@@ -87,11 +68,11 @@ class Notices:
 
     def _named(self, notice: Notice) -> Iterator[Refund]:
         if notice.provider_request_id:
-            refund = self._refunds.get(notice.provider_request_id)
+            refund = self._chains.refunds.get(self._chains.named(notice.provider_request_id))
             if refund is not None and _about(refund.entry, notice):
                 yield refund
             return
-        for refund in self._refunds.values():
+        for refund in self._chains.refunds.values():
             if _about(refund.entry, notice):
                 yield refund
 
@@ -109,43 +90,34 @@ class Notices:
         if parked:
             return self._wake(refund, heard, now)
         if entry.state is State.WAITING and refund.timer and not refund.calling:
-            at = min(entry.next_at, self._ask_at(entry, now))
-            self._changes.make(refund, State.WAITING, notice=heard, next_at=at)
-            self._schedule.at(at, refund)
+            self._waking.sooner(refund, now, notice=heard)
             return "asked"
         # On its way, under way, or waiting for something else: the call that comes next will ask.
         self._changes.make(refund, entry.state, notice=heard)
         return "remembered"
 
     def _wake(self, refund: Refund, heard: Notice, now: float) -> str:
-        pin = refund.entry.pin
-        if self._scope.accounts.get(pin.channel) != f"{pin.account} {pin.environment}":
+        if not self._waking.configured(refund.entry):
             self._changes.make(refund, State.UNCONFIGURED, notice=heard, park=None)
             return "remembered"
-        at = self._ask_at(refund.entry, now)
-        self._changes.make(refund, State.WAITING, notice=heard, park=None, next_at=at)
-        if at > now:
-            self._schedule.at(at, refund)
-        else:
-            self.woken.append(refund)
+        self._waking.wake(refund, now, notice=heard)
         return "asked"
 
-    def _ask_at(self, entry: OpenEntry, now: float) -> float:
-        """Notices may come in floods: not before the channel's least time between two calls is over."""
-        floor_s = self._scope.gateways[entry.pin.channel].terms.backoff.floor_s
-        return max(now, entry.history[-1].at + floor_s) if entry.history else now
+    def contradicted(self, name: str) -> bool:
+        """Whether the provider has said the opposite of the final refund's outcome."""
+        return self._chains.finals.get(_mark(name, "contradicted")) is not None
 
     def _after(self, name: str, notice: Notice, cause: Cause, now: float) -> str:
         """What a notice adds to the outcome of the final refund `name`."""
-        final = self._finals.get(name)
+        final = self._chains.finals.get(name)
         if final is None or final.channel != notice.channel:
             return "unknown"
         kind = LATER.get((final.succeeded, notice.status))
         if kind is None:
             return "agreed"
         result = kind.split(".")[1]
-        mark = f"{name}#{result}"
-        if self._finals.get(mark) is not None:
+        mark = _mark(name, result)
+        if self._chains.finals.get(mark) is not None:
             return "repeated"
         event = later_event(
             kind,
@@ -154,13 +126,13 @@ class Notices:
             cause,
             now,
             self._scope.source,
-            (final.payment or name).encode(),
+            (final.payment or first_issue(name)).encode(),
             succeeded=final.succeeded,
         )
         entry = later_entry(mark, final.digest, event, now)
         self._books.publish(writing.result(self._scope, event))
         self._books.publish(writing.ledger(self._scope, self._number, entry))
-        self._finals.put(mark, final_of(entry, keep_outcome=False))
+        self._chains.finals.put(mark, final_of(entry, keep_outcome=False))
         self._scope.meter.published(kind)
         facts: dict[str, Any] = {
             "refundRequestId": name,
@@ -175,6 +147,10 @@ class Notices:
             extra=facts,
         )
         return result
+
+
+def _mark(name: str, result: str) -> str:
+    return f"{name}#{result}"
 
 
 def _about(entry: OpenEntry, notice: Notice) -> bool:

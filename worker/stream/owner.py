@@ -130,9 +130,6 @@ class Owner:
         try:
             for record in records:
                 self.partition.accept(record, now, mono)
-            # Parked refunds that a notice has woken: the ledger says so before they are called.
-            woken, self.partition.notices.woken = self.partition.notices.woken, []
-            self._deferred.extend(Call(self, refund) for refund in woken)
             self._offer()
         except Exception as error:
             log.exception("records could not be accepted", extra={"partition": self.partition.number})
@@ -238,6 +235,8 @@ class Owner:
         clock = self._scope.clock
         deferred, self._deferred = (self._deferred, deque()) if self._heard() else (deque(), self._deferred)
         now, mono = clock.now(), clock.monotonic()
+        # Refunds that a signal has woken: the ledger says so before they are called.
+        woken = self.partition.signals.waking.take()
         batch = self.partition.books.batch(mono)
         self._pending_since = None
         await self._journal.commit(batch)
@@ -252,3 +251,5 @@ class Owner:
         )
         for call in deferred:
             self._dispatcher.offer(call)
+        for refund in woken:
+            self.partition.schedule.at(refund.entry.next_at, refund)

@@ -20,16 +20,17 @@ from worker.refunds.verdict import Halt, Hold, Outcome, Park, ParkReason, Verdic
 from worker.stream import writing
 from worker.stream.books import Books
 from worker.stream.brake import Brake
+from worker.stream.chains import Chains
 from worker.stream.changes import Changes
 from worker.stream.finals import Finals
-from worker.stream.intake import Intake, Known, New, Refused, Repeat, Stray
-from worker.stream.notices import Notices
+from worker.stream.intake import Intake, New, Refused, Repeat, Stray
 from worker.stream.offsets import Reader
 from worker.stream.ports import Batch, Record
 from worker.stream.refund import Refund
 from worker.stream.routing import routing_value
 from worker.stream.schedule import Schedule
 from worker.stream.scope import Scope
+from worker.stream.signals import Signals
 from worker.stream.takeover import Takeover
 
 
@@ -50,20 +51,21 @@ class Partition:
     ) -> None:
         limits = scope.limits
         self.number = number
+        self.refunds: dict[str, Refund] = {}
+        self._opaque: set[str] = set()
+        chains = Chains(self.refunds, finals, self._opaque)
         self.books = Books(
-            number, head, takeover, readers, scope, in_use=lambda name: self._known(name) is not None
+            number, head, takeover, readers, scope, in_use=lambda name: chains.known(name) is not None
         )
         self._takeover = takeover
         self.readers = readers
-        self.refunds: dict[str, Refund] = {}
         rests_s = {name: gateway.terms.payment_spacing_s for name, gateway in scope.gateways.items()}
         self.schedule = Schedule(takeover.at, rests_s)
         self._changes = Changes(number, self.refunds, finals, self.books, scope)
-        self.notices = Notices(number, self.refunds, finals, self.books, self.schedule, self._changes, scope)
+        self.signals = Signals(number, chains, self.books, self.schedule, self._changes, takeover, scope)
         self._halted: deque[Refund] = deque()
         self._scope = scope
-        self._finals = finals
-        self._opaque: set[str] = set()
+        self._known = chains.known
         self._brake = Brake(limits.brake_window, limits.brake_records_min, limits.brake_ratio)
         self._intake = Intake(
             number,
@@ -122,7 +124,7 @@ class Partition:
             return
         if record.topic == self._scope.topics.signals:
             reader.read(record.offset)
-            if self.notices.accept(record, now):
+            if self.signals.accept(record, now, mono):
                 reader.release(record.offset)
             return
         if self.books.braked:
@@ -148,13 +150,6 @@ class Partition:
                 self._refuse(record, judged, now)
             case _:
                 assert_never(judged)
-
-    def _known(self, refund_request_id: str) -> Known | None:
-        if refund := self.refunds.get(refund_request_id):
-            return Known(refund.digest, refund.entry.origin)
-        if final := self._finals.get(refund_request_id):
-            return Known(final.digest, final=final.entry)
-        return Known(None) if refund_request_id in self._opaque else None
 
     def _open(self, record: Record, new: New, now: float, mono: float, *, possibly_sent: bool) -> None:
         gateway = self._scope.gateways[new.command.channel]
@@ -237,7 +232,7 @@ class Partition:
     def believe(self, refund: Refund, now: float) -> None:
         """The credential has proved itself: a held decline is the outcome, unless a notice says otherwise."""
         entry = refund.entry
-        if entry.state is not State.HELD or entry.held is None:
+        if refund.closed or entry.state is not State.HELD or entry.held is None:
             return
         if refund.hinted and entry.notice is not None and entry.notice.status in MOVED:
             self._ask(refund, now)
@@ -247,6 +242,8 @@ class Partition:
     def doubt(self, refund: Refund, now: float) -> None:
         """The credential never proved itself: whether a held decline is to be believed, a person must say."""
         entry = refund.entry
+        if refund.closed:
+            return
         if entry.state is State.HELD and refund.hinted:
             self._ask(refund, now)
         elif entry.state is State.HELD and entry.held is not None:
@@ -262,11 +259,11 @@ class Partition:
 
     def _close(self, refund: Refund, outcome: Outcome, now: float) -> None:
         self._changes.close(refund, outcome, now)
-        self.notices.closed(refund.entry, now)
+        self.signals.notices.closed(refund.entry, now)
 
     def mark(self, refund: Refund, state: State) -> None:
         """The refund waits for something else now. Written down: a halted refund is one that nobody is calling for."""
-        if refund.entry.state is not state:
+        if refund.entry.state is not state and not refund.closed:
             self._changes.make(refund, state)
 
     def tick(self, now: float) -> None:

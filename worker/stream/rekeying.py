@@ -9,6 +9,7 @@ from typing import Final
 
 from worker.messages.ledger import HEAD_KEY, BadEntry, read_entry
 from worker.refunds.entry import REKEYING, Entry, FinalEntry, Head, OpaqueEntry, OpenEntry
+from worker.refunds.issue import first_issue
 from worker.stream.ports import Bounds, Record, WrongLedger
 from worker.stream.routing import home, routing_value
 
@@ -96,7 +97,7 @@ class Survey:
         if self.wanted.routing_key == BY_PAYMENT:
             at_home, _ = self.payments.get(refund, (self.number, b""))
         else:
-            at_home = home(refund.decode(errors="replace"), self.wanted.partitions)
+            at_home = home(first_issue(refund.decode(errors="replace")), self.wanted.partitions)
         if at_home != self.number:
             self.astray[key] = at_home
 
@@ -115,10 +116,10 @@ def _routed_by(entry: Entry, routing_key: str) -> str | None:
             payment = entry.event_data.get("paymentId") or entry.event_data.get("orderNumber")
             return payment if isinstance(payment, str) else None
         case FinalEntry():
-            return entry.refund_request_id
+            return first_issue(entry.refund_request_id)
         case OpaqueEntry():
             # Not understood, but its key is the refundRequestId in every release.
-            return None if routing_key == BY_PAYMENT else entry.refund_request_id
+            return None if routing_key == BY_PAYMENT else first_issue(entry.refund_request_id)
         case Head():
             return None
 

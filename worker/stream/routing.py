@@ -8,14 +8,17 @@ from collections.abc import Iterable
 from typing import Final
 
 from worker.refunds.command import Command
+from worker.refunds.issue import first_issue
 
 HOP_HEADER: Final = "refund-hop"
 """Of a record that was forwarded; its value is the partition count by which it was."""
 
 
 def routing_value(command: Command, routing_key: str) -> str:
-    """The value that decides the partition: the payment's name with `routing_key` "payment", else the refund's id."""
-    return command.payment if routing_key == "payment" else command.refund_request_id
+    """The value that decides the partition: the payment's name with `routing_key` "payment", else the refund's id,
+    of a later issue the first one's: all of a chain are known where one of them is.
+    """
+    return command.payment if routing_key == "payment" else first_issue(command.refund_request_id)
 
 
 def home(value: str, partitions: int) -> int:

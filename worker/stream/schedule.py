@@ -58,7 +58,7 @@ class Schedule:
         """Move what its time has come for to `due`. What waits for something else by now is left out."""
         while self._timers and self._timers[0][0] <= now:
             _, timer, refund = heapq.heappop(self._timers)
-            if timer == refund.timer and refund.entry.state is State.WAITING:
+            if timer == refund.timer and refund.entry.state is State.WAITING and not refund.closed:
                 self.call(refund, now)
 
     @property

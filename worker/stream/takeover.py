@@ -68,6 +68,11 @@ class Takeover:
         return self.at + terms.deadline_s + self.scope.limits.lease_s
 
     @property
+    def quiet_at(self) -> float:
+        """Unix seconds at which no call of the predecessor's can be on the wire any more, through whatever channel."""
+        return self.at + max(self._quiet_s(gateway.terms) for gateway in self.scope.gateways.values())
+
+    @property
     def read_alike(self) -> bool:
         """Whether the predecessor could read what we can: what is unreadable to us was then never sent."""
         return self.reading == self.scope.reading
