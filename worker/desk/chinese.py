@@ -156,6 +156,8 @@ CHINESE: Final = Words(
     code="（{code}）",
     said="（{code}：{said}）",
     budget="，第 {number} 次，最多 {attempts_max} 次",
-    stop="。",
     nobody="有人",
+    no_answer="{seconds:g} 秒内没有进程应答。"
+    "指令已保存在 {topic}：有进程处理分区 {partition} 后即会执行或拒绝，见历史。",
+    written="已写入 {place}，等待程序处理。",
 )

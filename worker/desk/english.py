@@ -137,6 +137,8 @@ ENGLISH: Final = Words(
     code=" ({code})",
     said=" ({code}: {said})",
     budget=", number {number} of at most {attempts_max}",
-    stop=".",
     nobody="somebody",
+    no_answer="No worker has answered within {seconds:g} s. The instruction is kept in {topic}: it is followed or "
+    "refused once a worker serves partition {partition}; the history shows which.",
+    written="Written to {place}; waiting for the worker.",
 )

@@ -21,8 +21,8 @@ _STAGES: Final = {Stage.SUBMIT: Next.SUBMIT, Stage.INQUIRE: Next.INQUIRE, Stage.
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What an entry does not say. `halt`: an operator's that its channel is under. `terms`: of its channel, None if that
-    is not configured. `now`: Unix seconds.
+    """What an entry does not say. `halt`: an operator's that its channel is under. `terms`: of its channel, None where
+    that is not configured. `now`: Unix seconds.
     """
 
     now: float

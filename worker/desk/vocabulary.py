@@ -11,6 +11,7 @@ from worker.desk.chinese import CHINESE
 from worker.desk.english import ENGLISH
 from worker.desk.words import Words
 from worker.refunds.attempt import Stage
+from worker.refunds.instruction import Effect, Refusal
 from worker.refunds.reply import REPLIES, NextAction
 from worker.refunds.verdict import ParkReason
 
@@ -73,6 +74,12 @@ class Vocabulary:
         if next_action in {"", NextAction.NONE}:
             return ""
         return self.page.next_actions.meanings.get(next_action, next_action).rstrip(_STOPS)
+
+    def result(self, result: str, *, accepted: bool) -> str:
+        """What an instruction came to; "" for what this release does not know."""
+        if accepted:
+            return self.words.effects[Effect(result)] if result in set(Effect) else ""
+        return self.words.refusals[Refusal(result)] if result in set(Refusal) else ""
 
 
 _WORDS: Final[Mapping[Language, Words]] = {"en": ENGLISH, "zh": CHINESE}

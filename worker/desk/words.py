@@ -118,5 +118,6 @@ class Words:
     code: str
     said: str
     budget: str
-    stop: str
     nobody: str
+    no_answer: str
+    written: str

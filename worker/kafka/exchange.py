@@ -1,7 +1,7 @@
 """One command in, and the events that answer it: for people at a terminal, not for the stream."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,15 +30,30 @@ class Answer:
 
 async def send(settings: Settings, record: Outgoing) -> str:
     """Write the record, acknowledged by all replicas in sync; where it went. Raises Unreachable."""
+    [where] = await send_all(settings, [record])
+    return where
+
+
+async def send_all(settings: Settings, records: Sequence[Outgoing]) -> list[str]:
+    """Write records in this order, each acknowledged before the next; where they went. Raises Unreachable."""
     async with reaching(settings.kafka):
         producer = AIOKafkaProducer(**connection_options(settings.kafka), acks="all", enable_idempotence=True)
         try:
             await producer.start()
-            sent = await producer.send_and_wait(
-                record.topic, record.value, record.key, record.partition, headers=list(record.headers)
-            )
+            return [await _written(producer, record) for record in records]
         finally:
             await producer.stop()
+
+
+async def _written(producer: AIOKafkaProducer, record: Outgoing) -> str:
+    sent = await producer.send_and_wait(
+        record.topic,
+        record.value,
+        record.key,
+        record.partition,
+        record.timestamp_ms,
+        headers=list(record.headers),
+    )
     return f"{sent.topic}-{sent.partition}@{sent.offset}"
 
 
