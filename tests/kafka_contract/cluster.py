@@ -13,16 +13,17 @@ from aiokafka.errors import KafkaError
 from typing_extensions import override
 
 from tests.kafka_contract.proxy import Loss
-from tests.stream.fake_kafka import FakeJournals, FakeKafka, FakeSource
+from tests.stream.fake_kafka import FakeControl, FakeJournals, FakeKafka, FakeSource
 from worker.clock import SystemClock
 from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import connection_options
+from worker.kafka.control import KafkaControl
 from worker.kafka.journal import KafkaJournals
 from worker.kafka.records import record_of
 from worker.kafka.source import KafkaSource
 from worker.settings import KafkaSettings
 from worker.stream.limits import Limits
-from worker.stream.ports import Headers, Journals, Record, Source
+from worker.stream.ports import ControlLog, Headers, Journals, Record, Source
 
 PARTITIONS: Final = 2
 BATCH_SIZE_MAX: Final = 1_000_000
@@ -54,8 +55,12 @@ class Names:
         return f"{self.prefix}signals"
 
     @property
+    def control(self) -> str:
+        return f"{self.prefix}control"
+
+    @property
     def all(self) -> tuple[str, ...]:
-        return self.commands, self.ledger, self.results, self.signals
+        return self.commands, self.ledger, self.results, self.signals, self.control
 
 
 class Cluster(Protocol):
@@ -68,6 +73,10 @@ class Cluster(Protocol):
 
     def source(self, *more: str) -> Source:
         """A member of the group over the commands, and over more topics; alone, it is assigned everything."""
+        ...
+
+    def control(self) -> ControlLog:
+        """A reader of what operators have halted."""
         ...
 
     async def append(
@@ -109,6 +118,10 @@ class Fakes(Cluster):
         source = FakeSource(self._kafka, [self._names.commands, *more])
         source.assign(range(PARTITIONS))
         return source
+
+    @override
+    def control(self) -> ControlLog:
+        return FakeControl(self._kafka, self._names.control)
 
     @override
     async def append(
@@ -168,6 +181,10 @@ class Brokers(Cluster):
     def source(self, *more: str) -> KafkaSource:
         topics = [self._names.commands, *more]
         return KafkaSource(self.kafka, topics, self._names.ledger, SystemClock(), self.clients())
+
+    @override
+    def control(self) -> KafkaControl:
+        return KafkaControl(self.kafka, self._names.control, SystemClock(), self.clients())
 
     def transactional_id(self, partition: int) -> str:
         """The one that a journal of this partition has."""

@@ -83,6 +83,7 @@ class Simulated(Disturbed):
         outside = copy_context()
         self.script = Script(markers_slow=markers_slow)
         self.cluster = simulation.Cluster(PARTITIONS, SEED, self.script, lambda event: None, outside)
+        self.cluster.topics = set(names.all)
         self.line = HoldingLine(self.script, outside)
         self.group = Group(PARTITIONS, self.kafka.rebalance_timeout_s, SEED, outside)
         self.processes: list[Process] = []

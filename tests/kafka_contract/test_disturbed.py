@@ -7,6 +7,7 @@ import pytest
 from tests.kafka_contract.cluster import LIMITS, Disturbed
 from tests.kafka_contract.proxy import Loss
 from tests.kafka_contract.test_brokers import begun, write
+from tests.kafka_contract.test_control import HALT, following, poll, say
 from tests.kafka_contract.test_journal import entry, replayed, result, values
 from tests.kafka_contract.test_source import joined
 from worker.stream.ports import Batch, InDoubt
@@ -107,3 +108,19 @@ async def test_a_silent_group_makes_the_heartbeat_old(disturbed: Disturbed) -> N
         async with asyncio.timeout(20):
             while source.heartbeat_age_s() > 1.0:
                 await source.poll(1, 0.1)
+
+
+async def test_while_the_brokers_are_away_it_is_known_that_a_halt_may_not_be_heard_and_it_is_heard_after(
+    disturbed: Disturbed,
+) -> None:
+    async with following(disturbed) as control:
+        disturbed.freeze()
+        for _ in range(30):
+            await control.poll(0.1)
+        assert control.age_s() > 2.0
+        disturbed.thaw()
+        await say(disturbed, HALT)
+        assert values(await poll(control, 1)) == [HALT]
+        async with asyncio.timeout(20):
+            while control.age_s() > 1.5:
+                await control.poll(0.1)
