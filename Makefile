@@ -40,7 +40,7 @@ $(INTEROP)/%/.installed: tests/interop/%.txt
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
 	@touch $@
 
-$(INTEROP)/node/.installed: tests/interop/node/package.json tests/interop/node/package-lock.json
+.cache/%/node/.installed: tests/%/node/package.json tests/%/node/package-lock.json
 	mkdir -p $(@D)
 	cp $^ $(@D)
 	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
@@ -48,6 +48,9 @@ $(INTEROP)/node/.installed: tests/interop/node/package.json tests/interop/node/p
 
 .PHONY: interop-env
 interop-env: $(addprefix $(INTEROP)/,$(addsuffix /.installed,requirements requirements-others node))  ## fetch Alipay's SDKs for the tests (needs npm)
+
+.PHONY: contracts-env
+contracts-env: .cache/contracts/node/.installed  ## fetch AsyncAPI's parser for the tests (needs npm)
 
 # Not compiled: most of it is JSON, and what is not runs once.
 $(DEPLOY)/.installed: tests/deploy/tools.txt requirements.txt tests/deploy/bundled.py tests/deploy/strimzi_kinds.py \
@@ -122,8 +125,10 @@ lock: $(STAMP)  ## write the lock files anew; UPGRADE=--upgrade takes the newest
 	$(COMPILE) tests/deploy/tools.in -o tests/deploy/tools.txt
 	$(COMPILE) tests/interop/requirements.in -o tests/interop/requirements.txt
 	$(COMPILE) tests/interop/requirements-others.in -o tests/interop/requirements-others.txt
-	npm install --prefix tests/interop/node --package-lock-only --ignore-scripts --no-audit --no-fund \
-		--omit-lockfile-registry-resolved --loglevel=error
+	for folder in tests/*/node; do \
+		npm install --prefix $$folder --package-lock-only --ignore-scripts --no-audit --no-fund \
+			--omit-lockfile-registry-resolved --loglevel=error || exit 1; \
+	done
 
 .PHONY: broker
 broker: $(STAMP)  ## fetch the Kafka broker for tests and demo into the user's cache
@@ -131,5 +136,5 @@ broker: $(STAMP)  ## fetch the Kafka broker for tests and demo into the user's c
 
 .PHONY: clean
 clean:  ## remove .venv and every cache in this folder
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist $(INTEROP) $(DEPLOY)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist .cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

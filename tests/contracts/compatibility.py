@@ -49,6 +49,7 @@ PROMISES: Final[Mapping[str, tuple[Promise, ...]]] = {
     "refund.signal.inquire.v1": BETWEEN,
     "refund.signal.settle.v1": BETWEEN,
     "refund.signal.reissue.v1": BETWEEN,
+    "refund.control.v1": BETWEEN,
     "refund.ledger.v1": IN,
 }
 
