@@ -68,8 +68,9 @@ CHINESE: Final = Words(
         Advice.WAIT_FOR_PROOF: "检查该账户的配置{to_do}。只有在有凭据时才人工确定结果。",
         Advice.CONFIGURE: "在设置中恢复该渠道、账户及其商户的令牌。",
         Advice.NOTHING: "无需处理。",
-        Advice.REISSUE: "支付宝的建议：{advice}。可用 reissue 再次发起，并与本笔关联。",
-        Advice.FOLLOW_ADVICE: "支付宝的建议：{advice}。",
+        Advice.REISSUE: "建议：{advice}。可用 reissue 再次发起，并与本笔关联。",
+        Advice.ISSUED_ANEW: "已作为 {last_issue} 再次发起，请查看该笔。",
+        Advice.FOLLOW_ADVICE: "建议：{advice}。",
     },
     park_advice={
         ParkReason.CONTRADICTED: "向支付宝核实哪一方属实，再凭依据人工确定结果（settle）。",
@@ -157,6 +158,7 @@ CHINESE: Final = Words(
     said="（{code}：{said}）",
     budget="，第 {number} 次，最多 {attempts_max} 次",
     nobody="有人",
+    evidence="依据：{evidence}。",
     no_answer="{seconds:g} 秒内没有进程应答。"
     "指令已保存在 {topic}：有进程处理分区 {partition} 后即会执行或拒绝，见历史。",
     written="已写入 {place}，等待程序处理。",

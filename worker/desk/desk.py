@@ -136,13 +136,7 @@ class KafkaDesk:
         found = await self._lookup.find(refund_request_id)
         entry, now = found.entry, self._now()
         row = self._by_whom(row_of(entry, found.place.partition), halts := await self._read_halts())
-        channel = self._settings.channels.get(row.channel)
-        around = Circumstances(
-            now=now,
-            partition=found.place.partition,
-            halt=halts.of(row.channel),
-            terms=None if channel is None else channel.terms,
-        )
+        around = Circumstances(now, found.place.partition, found.last_issue, halts.of(row.channel))
         return Shown(
             row=row,
             explanation=explained(entry, around, self._words(language, row.channel)),
@@ -211,8 +205,7 @@ class KafkaDesk:
                     return
 
     def _words(self, language: Language, channel: str) -> Vocabulary:
-        configured = self._settings.channels.get(channel)
-        return vocabulary(language, "" if configured is None else configured.type)
+        return vocabulary(language, self._settings.channels.get(channel))
 
 
 @asynccontextmanager

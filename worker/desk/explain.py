@@ -13,7 +13,6 @@ from worker.refunds.attempt import Stage
 from worker.refunds.entry import FinalEntry, OpenEntry, State
 from worker.refunds.instruction import INSTRUCTIONS, OPEN_REFUNDS, REISSUABLE, Inquire, Retry, Rule, Settle
 from worker.refunds.notice import MOVED, Told
-from worker.refunds.policy import Terms
 from worker.refunds.verdict import ParkReason, Proof
 
 _STAGES: Final = {Stage.SUBMIT: Next.SUBMIT, Stage.INQUIRE: Next.INQUIRE, Stage.CONFIRM: Next.CONFIRM}
@@ -21,19 +20,20 @@ _STAGES: Final = {Stage.SUBMIT: Next.SUBMIT, Stage.INQUIRE: Next.INQUIRE, Stage.
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What an entry does not say. `halt`: an operator's that its channel is under. `terms`: of its channel, None where
-    that is not configured. `now`: Unix seconds.
+    """What an entry does not say. `halt`: an operator's that its channel is under. `now`: Unix seconds.
+
+    `last_issue`: the id of the last issue of its chain that is known.
     """
 
     now: float
     partition: int
+    last_issue: str
     halt: Control | None = None
-    terms: Terms | None = None
 
 
 def explained(entry: OpenEntry | FinalEntry, around: Circumstances, words: Vocabulary) -> Explanation:
     """The explanation, in the vocabulary's language."""
-    return _open(entry, around, words) if isinstance(entry, OpenEntry) else _final(entry, words)
+    return _open(entry, around, words) if isinstance(entry, OpenEntry) else _final(entry, around, words)
 
 
 def possible(entry: OpenEntry | FinalEntry, now: float, *, newest: bool) -> tuple[str, ...]:
@@ -61,9 +61,11 @@ def possible(entry: OpenEntry | FinalEntry, now: float, *, newest: bool) -> tupl
 
 def _open(entry: OpenEntry, around: Circumstances, words: Vocabulary) -> Explanation:
     follows = _next(entry, around)
-    limit = around.terms.attempts_max if around.terms else None
-    number = entry.attempt.counted + 1
-    budget = "" if limit is None else words.words.budget.format(number=number, attempts_max=limit)
+    budget = ""
+    if words.terms is not None:
+        budget = words.words.budget.format(
+            number=entry.attempt.counted + 1, attempts_max=words.terms.attempts_max
+        )
     return Explanation(
         why=_why(entry, around, words),
         next=words.words.next[follows].format(budget=budget, partition=around.partition),
@@ -86,9 +88,7 @@ def _why(entry: OpenEntry, around: Circumstances, words: Vocabulary) -> str:
         case State.WAITING if entry.notice is not None:
             return texts[Why.NOTIFIED].format(told=words.words.told[entry.notice.status])
         case State.WAITING if entry.history:
-            last = entry.history[-1]
-            asked, reply = words.stage(last.stage), words.reply(last.reply)
-            return texts[Why.ANSWERED].format(stage=asked, reply=reply, code=code)
+            return texts[Why.ANSWERED].format(**words.call(entry.history[-1]))
         case State.WAITING:
             return texts[Why.ACCEPTED]
         case State.HALTED:
@@ -171,20 +171,22 @@ def _advice(entry: OpenEntry, around: Circumstances, words: Vocabulary) -> str:
 # Final.
 
 
-def _final(entry: FinalEntry, words: Vocabulary) -> Explanation:
+def _final(entry: FinalEntry, around: Circumstances, words: Vocabulary) -> Explanation:
     data, texts = entry.event_data, words.words
     succeeded = entry.event_headers.get("ce_type") == SUCCEEDED
     proof = data.get("proof")
     by_word = proof == Proof.OPERATOR
     result = data.get("result")
-    code = str(result.get("code", "")) if isinstance(result, dict) and not succeeded else ""
+    code = str(result.get("code", "")) if isinstance(result, dict) and not (succeeded or by_word) else ""
     if by_word:
         why, place = Why.SETTLED, Where.MOVED_BY_WORD if succeeded else Where.NOT_MOVED_BY_WORD
     else:
         why, place = (Why.SUCCEEDED, Where.MOVED) if succeeded else (Why.FAILED, Where.NOT_MOVED)
     next_action = str(data.get("next_action", ""))
-    advice = Advice.NOTHING
-    if told := words.advice(next_action):
+    advice, told = Advice.NOTHING, ""
+    if around.last_issue != entry.refund_request_id:
+        advice = Advice.ISSUED_ANEW
+    elif told := words.advice(next_action):
         advice = Advice.REISSUE if next_action in REISSUABLE else Advice.FOLLOW_ADVICE
     return Explanation(
         why=texts.why[why].format(
@@ -193,5 +195,5 @@ def _final(entry: FinalEntry, words: Vocabulary) -> Explanation:
         next=texts.next[Next.NOTHING],
         next_at=None,
         money=texts.money[place],
-        advice=texts.advice[advice].format(advice=told),
+        advice=texts.advice[advice].format(advice=told, last_issue=around.last_issue),
     )

@@ -1,5 +1,6 @@
 """What happened to one refund, in order, a plain sentence each. Pure: records in, moments out."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +26,7 @@ from worker.messages.events import (
 from worker.messages.instructed import Instructed
 from worker.messages.invalid import Invalid
 from worker.messages.signal import read_signal
-from worker.refunds.entry import FinalEntry, OpenEntry, Origin, Past
+from worker.refunds.entry import FinalEntry, OpenEntry, Origin
 from worker.refunds.instruction import name_of
 from worker.refunds.notice import Told
 from worker.refunds.verdict import Proof
@@ -92,12 +93,17 @@ def timeline(known: Sources, words: Vocabulary) -> list[Moment]:
     found += [told(event, words) for event in known.results]
     answered = {event.cause for event in known.results if event.type == INSTRUCTED}
     found += [moment for record in known.signals for moment in _signal(record, answered, words)]
-    found.sort(key=lambda moment: moment.at)
+    found.sort(key=_in_order)
     if not known.whole:
         found.append(
             Moment(found[-1].at if found else 0.0, Kind.INCOMPLETE, words.words.moments[Kind.INCOMPLETE])
         )
     return found
+
+
+def _in_order(moment: Moment) -> tuple[int, int]:
+    """Events have whole milliseconds, calls have more: what an answer led to comes after the call."""
+    return math.floor(moment.at * 1000 + 0.01), list(Kind).index(Kind(moment.kind))
 
 
 def told(event: Said, words: Vocabulary) -> Moment:
@@ -127,7 +133,9 @@ def told(event: Said, words: Vocabulary) -> Moment:
 def _message(data: Mapping[str, Any], words: Vocabulary) -> str:
     """Of an answer to an instruction in the language that was asked for; of what is not known here, its own."""
     known = words.result(_text(data, "result"), accepted=data.get("accepted") is True)
-    return known or _text(data, "message").rstrip(".")
+    evidence = _text(data.get("settled"), "evidence")
+    shown = words.words.evidence.format(evidence=evidence) if evidence else ""
+    return (known or _text(data, "message").rstrip(".")) + shown
 
 
 def _accepted(known: Sources, words: Vocabulary) -> Iterator[Moment]:
@@ -157,13 +165,8 @@ def _accepted(known: Sources, words: Vocabulary) -> Iterator[Moment]:
 def _calls(entry: OpenEntry | FinalEntry, words: Vocabulary) -> Iterator[Moment]:
     """Those that the ledger still has: the last few of an open refund."""
     for past in entry.history if isinstance(entry, OpenEntry) else ():
-        yield Moment(past.at, Kind.CALLED, _call(past, words), facts={"stage": past.stage, "code": past.code})
-
-
-def _call(past: Past, words: Vocabulary) -> str:
-    stage, reply = words.stage(past.stage), words.reply(past.reply)
-    code = words.code(past.code, past.stage)
-    return words.words.moments[Kind.CALLED].format(stage=stage, reply=reply, code=code)
+        sentence = words.words.moments[Kind.CALLED].format(**words.call(past))
+        yield Moment(past.at, Kind.CALLED, sentence, facts={"stage": past.stage, "code": past.code})
 
 
 def _signal(record: Record, answered: set[str], words: Vocabulary) -> Iterator[Moment]:

@@ -1,5 +1,6 @@
 """The words of one language: the desk's own, and what the policy's page says of codes, reasons and advice."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,22 +12,30 @@ from worker.desk.chinese import CHINESE
 from worker.desk.english import ENGLISH
 from worker.desk.words import Words
 from worker.refunds.attempt import Stage
+from worker.refunds.entry import Past
 from worker.refunds.instruction import Effect, Refusal
+from worker.refunds.policy import Terms
 from worker.refunds.reply import REPLIES, NextAction
 from worker.refunds.verdict import ParkReason
+from worker.settings import ChannelSettings
 
 # The page has a table of each interface's refund calls, then one of its inquiries.
 _TABLES: Final[Mapping[str, int]] = {"global": 0, "mainland": 2}
 _STOPS: Final = ".。"
 
 
+_SETTING: Final = re.compile(r"`(\w+)`")
+_UNITS_S: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """`interface`: whose codes are looked up, a channel's type in the settings; "" for none's."""
+    """`interface`: whose codes are looked up, a channel's type in the settings; "" for none's. `terms`: its numbers."""
 
     words: Words
     page: Page
-    interface: str
+    interface: str = ""
+    terms: Terms | None = None
 
     def meaning(self, code: str, stage: str) -> tuple[str, str]:
         """What a code means, and what a person does about it; "" where the page does not say."""
@@ -50,21 +59,28 @@ class Vocabulary:
             self.words.said.format(code=code, said=meaning) if meaning else self.words.code.format(code=code)
         )
 
-    def reply(self, name: str) -> str:
-        """What a call brought, by the name of its reply in an entry's history."""
-        for reply in REPLIES:
-            if reply.__name__ == name:
-                return self.words.replies[reply]
-        return self.words.not_started
-
-    def stage(self, name: str) -> str:
-        """What a call asked."""
-        return self.words.stages[Stage(name)] if name in set(Stage) else name
+    def call(self, past: Past) -> dict[str, str]:
+        """What a call asked, and what it brought: the facts `stage`, `reply` and `code` of a sentence."""
+        reply = next((kind for kind in REPLIES if kind.__name__ == past.reply), None)
+        brought = self.words.not_started if reply is None else self.words.replies[reply]
+        meaning, _ = self.meaning(past.code, past.stage)
+        said = (
+            self.words.code.format(code=past.code) if meaning == brought else self.code(past.code, past.stage)
+        )
+        asked = self.words.stages[Stage(past.stage)] if past.stage in set(Stage) else past.stage
+        return {"stage": asked, "reply": brought, "code": said}
 
     def parked(self, reason: str) -> str:
         """Why it is parked."""
         found = self.page.parks.meanings.get(reason, reason)
-        return found.replace("`", "").rstrip(_STOPS)
+        return _SETTING.sub(lambda name: self._number(name[1]), found).rstrip(_STOPS)
+
+    def _number(self, name: str) -> str:
+        """A setting's value where the text names it."""
+        value = getattr(self.terms, name, None)
+        if not isinstance(value, int | float):
+            return name
+        return span(value) if name.endswith("_s") else f"{value:g}"
 
     def park_advice(self, reason: str) -> str:
         return self.words.park_advice[ParkReason(reason)] if reason in set(ParkReason) else ""
@@ -82,9 +98,20 @@ class Vocabulary:
         return self.words.refusals[Refusal(result)] if result in set(Refusal) else ""
 
 
+def span(seconds: float) -> str:
+    """A time as people say it: 24 h, 90 s."""
+    for unit_s, unit in _UNITS_S:
+        if seconds >= 2 * unit_s or seconds == unit_s:
+            return f"{seconds / unit_s:.3g} {unit}"
+    return f"{seconds:g} s"
+
+
 _WORDS: Final[Mapping[Language, Words]] = {"en": ENGLISH, "zh": CHINESE}
 
 
-def vocabulary(language: Language, interface: str = "") -> Vocabulary:
-    """The words for refunds of a channel of this type."""
-    return Vocabulary(_WORDS[language], PAGES[language], interface)
+def vocabulary(language: Language, channel: ChannelSettings | None = None) -> Vocabulary:
+    """The words for refunds of a channel; None for one that is not in the settings."""
+    words, page = _WORDS[language], PAGES[language]
+    return (
+        Vocabulary(words, page) if channel is None else Vocabulary(words, page, channel.type, channel.terms)
+    )

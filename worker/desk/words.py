@@ -75,25 +75,26 @@ class Advice(StrEnum):
     CONFIGURE = auto()
     NOTHING = auto()
     REISSUE = auto()
+    ISSUED_ANEW = auto()
     FOLLOW_ADVICE = auto()
 
 
 class Kind(StrEnum):
-    """What can happen to a refund: the word of a Moment."""
+    """What can happen to a refund: the word of a Moment. At the same moment, in this order."""
 
     ACCEPTED = "accepted"
+    NOTIFIED = "notified"
     CALLED = "called"
-    PARKED = "parked"
+    ASKED = "asked"  # an instruction that is not answered yet
+    INSTRUCTED = "instructed"
+    REFUSED = "refused"
     DELAYED = "delayed"
+    PARKED = "parked"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     RETURNED = "returned"
     CONTRADICTED = "contradicted"
     REJECTED = "rejected"
-    INSTRUCTED = "instructed"
-    REFUSED = "refused"
-    ASKED = "asked"  # an instruction that is not answered yet
-    NOTIFIED = "notified"
     INCOMPLETE = "incomplete"
 
 
@@ -119,5 +120,6 @@ class Words:
     said: str
     budget: str
     nobody: str
+    evidence: str
     no_answer: str
     written: str
