@@ -7,9 +7,11 @@ from worker.alipay.gateway import Phase
 from worker.alipay.notification import Refusal
 from worker.messages.events import CONTRADICTED, FAILED, RETURNED
 from worker.operations.metric_table import METRICS, PREFIX, Kind, markdown
-from worker.operations.metrics import CODES, Metrics, reply_labels
+from worker.operations.metrics import Metrics
 from worker.operations.notifications import Result
+from worker.operations.reply_labels import CODES, reply_labels
 from worker.refunds.entry import State
+from worker.refunds.instruction import Effect
 from worker.refunds.money import Money
 from worker.refunds.reply import (
     REPLIES,
@@ -143,6 +145,7 @@ def test_what_an_alert_counts_is_there_before_it_happens() -> None:
     assert all(value(metrics, "open_refunds", state=state) == 0 for state in State)
     assert all(value(metrics, "commands_total", disposition=kind) == 0 for kind in Disposition)
     assert all(value(metrics, "outcomes_total", type=kind) == 0 for kind in (FAILED, RETURNED, CONTRADICTED))
+    assert value(metrics, "instructions_total", instruction="settle", result=Effect.SETTLED) == 0
     notifications = "notifications_total"
     assert value(metrics, notifications, channel="global", result=Refusal.BAD_SIGNATURE) == 0
     assert value(metrics, notifications, channel="global", result=Result.NOT_STORED) == 0

@@ -2,40 +2,23 @@
 
 import platform
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Generic, TypeVar, assert_never
+from typing import Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from worker.alipay.ams import codes as ams
 from worker.alipay.gateway import Phase
-from worker.alipay.mainland import codes as mainland
 from worker.messages.events import CONTRADICTED, DELAYED, FAILED, PARKED, REJECTED, RETURNED, SUCCEEDED
 from worker.operations.metric_table import METRICS, PREFIX
 from worker.operations.notifications import RESULTS
+from worker.operations.reply_labels import reply_labels
 from worker.refunds.entry import State
+from worker.refunds.instruction import Effect
 from worker.refunds.money import Money
-from worker.refunds.reply import (
-    Contradicted,
-    Declined,
-    Misconfigured,
-    NotFound,
-    Pending,
-    Reply,
-    Succeeded,
-    Throttled,
-    Unfunded,
-    Unknown,
-    Unreadable,
-)
+from worker.refunds.reply import Reply
 from worker.refunds.verdict import ParkReason
 from worker.stream.intake import Disposition
-
-CODES: Final = frozenset().union(
-    ams.REFUND_CODES, ams.INQUIRY_CODES, mainland.REFUND_CODES, mainland.INQUIRY_CODES
-)
-"""The codes that get a label of their own. Others would let an answer's text make time series without end."""
 
 Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
 
@@ -252,6 +235,8 @@ class Metrics:
             self._commands[disposition,]
         for result in ("returned", "contradicted", "invalid"):
             self._signals[result,]
+        for made in (("settle", Effect.SETTLED), ("reissue", Effect.REISSUED)):
+            self._instructions[made]
         for kind in (SUCCEEDED, FAILED, PARKED, DELAYED, REJECTED, RETURNED, CONTRADICTED):
             self._outcomes[kind,]
         for reason in ParkReason:
@@ -280,37 +265,3 @@ class Metrics:
         return Histogram(
             PREFIX + name, metric.meaning, metric.labels, buckets=metric.buckets, registry=self.registry
         )
-
-
-def reply_labels(reply: Reply) -> tuple[str, str]:
-    """The labels `reply` and `code`."""
-    match reply:
-        case Succeeded(code=code):
-            return "succeeded", _listed(code)
-        case Declined(code=code):
-            return "declined", _listed(code)
-        case Pending(code=code):
-            return "pending", _listed(code)
-        case Throttled(code=code):
-            return "throttled", _listed(code)
-        case NotFound(code=code):
-            return "not_found", _listed(code)
-        case Misconfigured(code=code):
-            return "misconfigured", _listed(code)
-        case Unfunded(code=code):
-            return "unfunded", _listed(code)
-        case Unknown(reason=reason):
-            # Its reason is Alipay's code, or what happened on the way.
-            return "unknown", reason if reason in CODES else "none"
-        case Unreadable():
-            return "unreadable", "none"
-        case Contradicted():
-            return "contradicted", "none"
-        case _:
-            assert_never(reply)
-
-
-def _listed(code: str) -> str:
-    if not code:
-        return "none"
-    return code if code in CODES else "other"

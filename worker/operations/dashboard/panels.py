@@ -178,6 +178,12 @@ ROWS: Final = (
             "reqps",
         ),
         Panel("Signals", "By what they did.", (rate("signals_total", "result"),), "ops"),
+        Panel(
+            "Operators' instructions",
+            "By what following them did, or why they were refused.",
+            (count("instructions_total", "instruction", "result"),),
+            steps=True,
+        ),
     ),
     (
         "Kafka",
