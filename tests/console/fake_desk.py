@@ -9,7 +9,6 @@ from typing import Any, Final
 from worker.desk.answers import (
     Answered,
     Credential,
-    Desk,
     Explanation,
     Language,
     Moment,
@@ -69,7 +68,7 @@ def row(refund_request_id: str, state: str, value: int, **more: Any) -> Row:
 
 
 @dataclass
-class FakeDesk(Desk):
+class FakeDesk:
     """`changes`: all that was asked for. `refuse`: the next instruction is not followed. `events`: what comes after a
     submission, each once `go_on` is released; `progress` and `trouble` as the tests want them.
     """

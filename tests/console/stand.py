@@ -30,7 +30,7 @@ class Stand:
     http: aiohttp.ClientSession
 
     async def call(
-        self, method: str, path: str, body: object = None, **headers: str | None
+        self, method: str, path: str, body: object = None, /, **headers: str | None
     ) -> tuple[int, Any, aiohttp.ClientResponse]:
         """A request as the page makes it; `headers` change that ("_" for "-"), None leaves one out."""
         usual: dict[str, str | None] = {PAGE_HEADER: "none"}
@@ -46,7 +46,7 @@ class Stand:
             headers=sent,
             skip_auto_headers=skip,
             allow_redirects=False,
-            **how,  # type: ignore[arg-type] # one of the two
+            **how,
         ) as answer:
             read = await answer.read()
             told = await answer.json() if read and answer.content_type == "application/json" else read
@@ -64,7 +64,7 @@ async def stand(folder: Path, desk: FakeDesk | None = None, **settings: Any) -> 
     """Serves while the context is open."""
     token = folder / "console.token"
     token.write_text(TOKEN + "\n")
-    chosen = ConsoleSettings(**({"enabled": True, "port": 0, "token_file": token} | settings))
+    chosen = ConsoleSettings.model_validate({"enabled": True, "port": 0, "token_file": token} | settings)
     found = desk or full_desk()
     async with (
         serving(chosen, found, CHOICES) as url,

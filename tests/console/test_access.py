@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import pytest
+from yarl import URL
 
 from tests.console.fake_desk import FAILED, PARKED, full_desk
 from tests.console.stand import TOKEN, Stand, stand
@@ -162,7 +163,7 @@ async def test_a_session_that_was_ended_is_refused_when_it_is_replayed(tmp_path:
         kept = {cookie.key: cookie.value for cookie in served.http.cookie_jar}
         status, _, _ = await served.call("POST", "/api/session/end", {}, X_Console_Page=page)
         assert status == 204
-        served.http.cookie_jar.update_cookies(kept, aiohttp.client.URL(served.url))
+        served.http.cookie_jar.update_cookies(kept, URL(served.url))
         status, _, _ = await served.call("POST", *CHANGES[0], X_Console_Page=page)
         assert (status, served.desk.changes) == (401, [])
 
@@ -259,7 +260,7 @@ async def test_the_proxy_says_who_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        {"X-Forwarded-User": "ada@example.com"},
+        {"X-Forwarded-User": "ada@example.com", "Cookie": "console=\xff.\xff"},
         {PROXY_SECRET_HEADER: SECRET},
         BY_PROXY | {PROXY_SECRET_HEADER: ""},
         BY_PROXY | {PROXY_SECRET_HEADER: SECRET[:-1]},
@@ -270,7 +271,7 @@ async def test_the_proxy_says_who_it_is(tmp_path: Path) -> None:
     ],
 )
 async def test_nobody_but_the_proxy_can_name_themselves(
-    tmp_path: Path, headers: dict[str, str | None]
+    tmp_path: Path, headers: Mapping[str, str | None]
 ) -> None:
     async with stand(tmp_path, **proxied(tmp_path)) as served:
         assert (await served.call("POST", *CHANGES[0], **headers))[0] in (401, 403)
@@ -319,7 +320,7 @@ async def test_only_the_pages_own_files_are_served(tmp_path: Path) -> None:
             "/static/main.js",
             "//etc/passwd",
         ):
-            async with served.http.get(aiohttp.client.URL(served.url + path, encoded=True)) as answer:
+            async with served.http.get(URL(served.url + path, encoded=True)) as answer:
                 assert answer.status == 404, path
 
 
