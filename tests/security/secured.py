@@ -17,12 +17,15 @@ PASSWORD: Final = "planted-sasl-password-5f1c"
 
 @dataclass(frozen=True, slots=True)
 class Secured:
-    """`bootstrap_servers` is for tests, which are the super user there. `ports`: of the other listeners, by name."""
+    """`bootstrap_servers` is for tests, which are the super user there. `ports`: of the other listeners, by name. `log`:
+    the broker's.
+    """
 
     bootstrap_servers: str
     ports: Mapping[str, int]
     folder: Path
     ca: Authority
+    log: Path
 
     def kafka(self, listener: str = "SCRAM", user: str = "refund-worker", **changed: Any) -> dict[str, Any]:
         """What `[kafka]` says to reach a listener as a user."""
@@ -90,4 +93,4 @@ def secured_kafka(folder: Path) -> Iterator[Secured]:
             "org.apache.kafka.common.security.scram.ScramLoginModule required;"
         )
     with LocalKafka(kafka, settings, ports) as started:
-        yield Secured(started.bootstrap_servers, ports, folder, ca)
+        yield Secured(started.bootstrap_servers, ports, folder, ca, started.log)

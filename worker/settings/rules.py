@@ -34,6 +34,22 @@ CURES: Final = {
 }
 
 
+SECRET_FILES: Final = frozenset(
+    {
+        "private_key_file",
+        "agent_token_file",
+        "app_auth_token_file",
+        "sasl_password_file",
+        "ssl_key_file",
+        "token_file",
+        "proxy_secret_file",
+    }
+)
+"""Settings that name a file with a secret in it."""
+
+NAME_MAX: Final = 255
+
+
 def broken(settings: Settings) -> Findings:
     """Every broken rule. Needs no I/O."""
     yield from _kafka(settings)
@@ -48,18 +64,28 @@ def broken(settings: Settings) -> Findings:
 def missing_files(settings: Settings) -> Findings:
     """Every named file that is not there, cannot be read, or holds a secret that is none."""
     for path, file in files(settings):
-        cure = CURES.get(path.rsplit(".", 1)[-1], "correct the path, or put the file there")
+        setting = path.rsplit(".", 1)[-1]
+        cure = CURES.get(setting, "correct the path, or put the file there")
+        name = _shown(setting, file)
         try:
             if not file.exists():
-                yield Finding(path, f"no such file {str(file)!r}; {cure}")
+                yield Finding(path, f"no such file {name}; {cure}")
             elif not file.is_file():
-                yield Finding(path, f"{str(file)!r} is not a file; {cure}")
+                yield Finding(path, f"{name} is not a file; {cure}")
             else:
                 file.open("rb").close()
         except OSError as error:
             cure = "correct the path, or let this user read it, and nobody else"
-            yield Finding(path, f"{str(file)!r} cannot be read: {error.strerror}; {cure}")
+            yield Finding(path, f"{name} cannot be read: {error.strerror}; {cure}")
     yield from console_rules.unfit_secrets(settings)
+
+
+def _shown(setting: str, file: Path) -> str:
+    """The file's name, unless it may be the secret itself, written where the name of its file belongs."""
+    looks_like_one = len(str(file)) <= NAME_MAX and (len(file.parts) > 1 or 0 < len(file.suffix) <= len(".token"))
+    if setting in SECRET_FILES and not looks_like_one:
+        return "(the name is not shown, because it may be the secret itself; the file's name is expected here)"
+    return repr(str(file))
 
 
 def files(section: BaseModel, path: str = "") -> Iterator[tuple[str, Path]]:
