@@ -183,9 +183,10 @@ def markdown() -> str:
     lines = [
         "# Metrics",
         "",
-        "Served on `/metrics`. Alert on `refund_worker_oldest_open_refund_age_seconds` and on",
+        "Served on `/metrics`. Alert on `refund_worker_oldest_unparked_refund_age_seconds` and on",
         "`refund_worker_open_amount_minor_units`, the money at risk; lag alone misleads, because a committed offset",
-        "never waits for a slow refund. No label holds an id. Python's `process_` and `python_gc_` metrics come too.",
+        "never waits for a slow refund. [deploy/prometheus/rules.yaml](../deploy/prometheus/rules.yaml) has the alerts.",
+        "No label holds an id. Python's `process_` and `python_gc_` metrics come too.",
         "",
         "| name | type | labels | meaning |",
         "|---|---|---|---|",
