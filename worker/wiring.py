@@ -17,6 +17,8 @@ from worker.alipay.gateway import ChannelGateway
 from worker.alipay.notification import NotificationReader
 from worker.alipay.notification_readers import notification_reader
 from worker.clock import SystemClock
+from worker.console import server as console
+from worker.desk.desk import following
 from worker.kafka.connection import Unreachable, reaching
 from worker.kafka.control import KafkaControl
 from worker.kafka.inputs import KafkaInputs
@@ -136,6 +138,7 @@ async def run(settings: Settings, source: Source) -> int:
         url = await stack.enter_async_context(serving(settings.http, engine, metrics.registry))
         log.info("metrics and health at %s", url)
         notifications = await stack.enter_async_context(_notifications(settings, loaded, metrics))
+        await stack.enter_async_context(_console(settings))
         reloading = Reloading(
             source,
             settings,
@@ -188,6 +191,20 @@ async def _notifications(
         url = await stack.enter_async_context(notified(settings.notifications, notifications))
         log.info("notifications are taken at %s/notify/<channel>", url)
         yield notifications
+
+
+@asynccontextmanager
+async def _console(settings: Settings) -> AsyncIterator[None]:
+    """The operators' page, with a view of the ledger of its own: any worker answers for any refund."""
+    if not settings.console.enabled:
+        yield
+        return
+    async with (
+        following(settings) as desk,
+        console.serving(settings.console, desk, console.choices_of(settings)) as url,
+    ):
+        log.info("the console is at %s", settings.console.public_url or url)
+        yield
 
 
 def _readers(settings: Settings, loaded: Mapping[str, Channel]) -> Mapping[str, NotificationReader]:

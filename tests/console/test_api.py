@@ -164,7 +164,7 @@ async def test_what_answers_a_submission_comes_line_by_line(tmp_path: Path) -> N
         assert (status, answer.content_type) == (200, "application/x-ndjson")
         lines = [orjson.loads(line) for line in told.splitlines()]
         assert [(line["type"], line["final"]) for line in lines] == [
-            ("refund.requested.v1", False),
+            ("", False),
             ("refund.delayed.v1", False),
             ("refund.succeeded.v1", True),
         ]

@@ -54,7 +54,8 @@ def test_everything_that_the_worker_names_has_words(language: str) -> None:
     needed += [f"action.{name}" for name in NextAction]
     needed += [f"instruction.{name}{part}" for name in INSTRUCTIONS for part in ("", ".hint", ".what")]
     answered = (events.SUCCEEDED, events.FAILED, events.PARKED, events.DELAYED, events.REJECTED)
-    needed += [f"event.{name}" for name in answered]
+    needed += [f"event.{name}" for name in ("written", *answered)]
+    needed += [f"reason.{name}" for name in ("operator", "provider")]
     assert [key for key in needed if not table.get(key)] == []
 
 

@@ -26,15 +26,21 @@ export function refund(main, id, actions, changed) {
     h("section", { "aria-labelledby": "can" }, h("h2", { id: "can" }, say("refund.can")), buttons),
     h("section", { "aria-labelledby": "timeline" }, h("h2", { id: "timeline" }, say("refund.timeline")), timeline),
   );
+  let known = "";
   return async () => {
     const path = `/api/refunds/${encodeURIComponent(id)}`;
     const shown = await get(path);
     show(standing, explained(shown), facts(shown));
     show(buttons, ...instructions(shown, actions, changed));
-    // Apart: it may be read from far back, and may be missing while all else is there.
+    // Apart, and only when something has changed: it is read from the topics, and from far back.
+    if (known === JSON.stringify(shown)) return null;
+    known = JSON.stringify(shown);
     get(`${path}/history`).then(
       (moments) => show(timeline, past(moments)),
-      (error) => show(timeline, h("p", { class: "wrong" }, trouble(error))),
+      (error) => {
+        known = "";
+        show(timeline, h("p", { class: "wrong" }, trouble(error)));
+      },
     );
     return null;
   };

@@ -7,6 +7,7 @@ import { control, typed } from "./form.js";
 import { grouped } from "./format.js";
 import { named, say } from "./words.js";
 
+const IN_DOUBT = ["lost", "broken", "unreachable"];
 const AMOUNT = /^[0-9]{1,16}(\.[0-9]{1,4})?$/;
 
 /** @param {Element} main @param {any[]} channels */
@@ -65,21 +66,24 @@ async function follow(told, asked, another, back) {
   const buttons = h("div", { class: "buttons" });
   told.replaceChildren(head, links, events, buttons);
   head.focus();
-  let known = false;
+  let last = null;
   try {
     for await (const event of stream("/api/submissions", asked)) {
       if (event.code) throw new Refused(event.code, event.text);
-      known = true;
-      head.textContent = event.final ? named("event", event.type) : say("submit.waiting");
+      last = event;
+      // The first tells where the command was written, and is no event of the refund.
+      const name = named("event", event.type || "written");
+      head.textContent = event.final ? name : say("submit.waiting");
       const at = new Date().toLocaleTimeString();
-      events.append(h("li", {}, h("div", { class: "at" }, at), h("div", {}, h("strong", {}, named("event", event.type)), " ", event.sentence)));
+      events.append(h("li", {}, h("div", { class: "at" }, at), h("div", {}, h("strong", {}, name), " ", event.sentence)));
     }
+    if (!last?.final) throw new Refused("still_open", "");
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    head.textContent = say(error.code === "not_possible" && !known ? "said.refused" : "submit.unknown");
+    head.textContent = say(error.code === "still_open" ? "submit.open" : last || IN_DOUBT.includes(error.code) ? "submit.unknown" : "said.refused");
     events.append(h("li", {}, h("div", { class: "at" }), h("div", { class: "wrong" }, trouble(error))));
-    // The same id: what was written already is not written twice.
-    buttons.append(h("button", { type: "button", id: "back", on: { click: back } }, say("submit.back")));
+    // The same id: what was written already is not refunded twice.
+    if (last === null) buttons.append(h("button", { type: "button", id: "back", on: { click: back } }, say("submit.back")));
   }
   buttons.append(h("button", { type: "button", id: "another", on: { click: another } }, say("submit.another")));
 }
