@@ -144,7 +144,7 @@ async def test_another_user_may_do_what_is_its_own_and_nothing_else(
     found: dict[str, str] = {}
     for topic in TOPICS:
         name = f"{here.prefix}{topic}"
-        await here.producer.send_and_wait(name, b"{}", partition=0)
+        await here.producer.send_and_wait(name, b"{}", key=b"k", partition=0)
         rights = "r" * await may_read(reached, name) + "w" * await may_write(reached, name)
         found |= {topic: rights} if rights else {}
     assert found == MAY[user]
