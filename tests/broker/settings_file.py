@@ -74,7 +74,8 @@ def toml(
         "log": {"format": "console"},
     }
     for name, values in sections.items():
-        kind = channel if name.startswith("channels.") else {}
+        # Not a table within a channel's, like that of a merchant.
+        kind = channel if name.startswith("channels.") and name.count(".") == 1 else {}
         if values.get("type") == "mainland":
             kind = {key: value for key, value in channel.items() if key not in GLOBAL_ONLY}
         tables.setdefault(name, dict(kind)).update(values)

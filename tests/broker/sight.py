@@ -26,6 +26,7 @@ class Sight:
     results: list[Record] = field(default_factory=list)
     letters: list[Record] = field(default_factory=list)
     ledger: list[Record] = field(default_factory=list)
+    signals: list[Record] = field(default_factory=list)
 
     async def look(self, wait_s: float = 0.1) -> None:
         """Read on."""
@@ -34,6 +35,7 @@ class Sight:
             self.settings.topics.results: self.results,
             self.settings.topics.ledger: self.ledger,
             self.settings.topics.dead_letters: self.letters,
+            self.settings.topics.signals: self.signals,
         }
         for part, records in (await self.consumer.getmany(timeout_ms=round(wait_s * 1000))).items():
             lists[part.topic].extend(record_of(record) for record in records)
@@ -127,6 +129,7 @@ def _parts(settings: Settings) -> list[TopicPartition]:
         names.commands: names.partitions,
         names.ledger: names.partitions,
         names.dead_letters: names.partitions,
+        names.signals: names.partitions,
         names.results: names.results_partitions,
     }
     return [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]

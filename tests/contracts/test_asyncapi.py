@@ -1,19 +1,15 @@
 """schemas/asyncapi.yaml: AsyncAPI's own parser takes it, and it says what the code does."""
 
 import json
-import os
 import shutil
-import subprocess
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker
 
-from tests.conftest import not_run
 from tests.contracts.__main__ import PROJECT
+from tests.contracts.asyncapi import DOCUMENT, fits, parsed_by_node
 from tests.contracts.compatibility import SCHEMAS
 from tests.messages import mainland, samples
 from tests.messages.test_schemas import BUILT, EXAMPLES, schema_of
@@ -29,29 +25,7 @@ from worker.messages.signal import SIGNAL_TYPES
 from worker.settings import KafkaSettings, Settings, parse
 from worker.stream.routing import HOP_HEADER
 
-HERE: Final = Path(__file__).parent
-ROOT: Final = HERE.parents[1]
-MODULES: Final = ROOT / ".cache" / "contracts" / "node"
-DOCUMENT: Final = SCHEMAS / "asyncapi.yaml"
 EVENT_TYPES: Final = {build().type for build in BUILT.values()} - set(SIGNAL_TYPES)
-
-
-def parsed_by_node(file: Path) -> dict[str, Any]:
-    """`findings` and, with every reference and trait in it, `document`."""
-    node = shutil.which("node")
-    if node is None or not (MODULES / ".installed").exists():
-        not_run(
-            "AsyncAPI's parser is not there; make it with: make contracts-env (which needs Node.js and npm)"
-        )
-    run = subprocess.run(
-        [node, str(HERE / "node" / "parse.cjs"), str(file)],
-        env={"PATH": os.environ["PATH"], "NODE_PATH": str(MODULES / "node_modules")},
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=60,
-    )
-    found: dict[str, Any] = json.loads(run.stdout)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +48,6 @@ def messages(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 @pytest.fixture
 def defaults(tmp_path: Path) -> Settings:
     return parse(written(tmp_path), {})
-
-
-def fits(schema: Mapping[str, Any], instance: object) -> bool:
-    return bool(Draft202012Validator(schema, format_checker=FormatChecker()).is_valid(instance))
 
 
 def texts(event: Event) -> dict[str, str]:
