@@ -8,14 +8,29 @@ import sys
 import click
 
 from worker import __version__
-from worker.cli import check, demo, keys, partitions, run, simulator, submit, topics
+from worker.cli import (
+    check,
+    dead_letters,
+    demo,
+    halts,
+    instructions,
+    keys,
+    partitions,
+    refunds,
+    run,
+    simulator,
+    submit,
+    topics,
+)
+from worker.cli.options import Ended
 from worker.operations import terminal
 from worker.operations.submit import Exit
 from worker.settings import SettingsWrong
 
 
 def main() -> None:
-    """The entry point. Wrong settings and an unreachable Kafka end with a sentence, not with a traceback."""
+    """The entry point. What the outside world does not allow ends with a sentence, not with a traceback."""
+    from worker.desk.answers import NotPossible
     from worker.kafka.connection import Unreachable
 
     try:
@@ -23,6 +38,9 @@ def main() -> None:
     except SettingsWrong as wrong:
         terminal.show_problems(wrong)
         sys.exit(Exit.USAGE)
+    except NotPossible as error:
+        terminal.say(str(error), "red")
+        sys.exit(Ended.REFUSED)
     except Unreachable as error:
         terminal.say(str(error), "red")
         sys.exit(Exit.UNREACHABLE)
@@ -42,6 +60,16 @@ for command in (
     submit.submit,
     simulator.simulate_alipay,
     demo.demo,
+    refunds.show,
+    refunds.history,
+    refunds.parked,
+    instructions.retry,
+    instructions.inquire,
+    instructions.settle,
+    instructions.reissue,
+    halts.halt,
+    halts.resume,
+    dead_letters.dead_letters,
     partitions.resume_partition,
 ):
     worker.add_command(command)

@@ -20,6 +20,7 @@ from worker.stream.routing import HOP_HEADER
 
 REPLAYED_FROM: Final = "refund-replayed-from"
 REPLAYED_BY: Final = "refund-replayed-by"
+REPLAYED_WHY: Final = "refund-replayed-reason"
 REPLAYED_AT_ONCE: Final = 100
 LETTERS_MAX: Final = 10_000
 
@@ -93,7 +94,7 @@ def letter_of(record: Record) -> DeadLetter:
 
 
 def replay_of(
-    letter: DeadLetter, inputs: Mapping[str, int], dead_letters: str, by: str, *, conflicts: bool
+    letter: DeadLetter, inputs: Mapping[str, int], dead_letters: str, by: str, reason: str, *, conflicts: bool
 ) -> Replay:
     """The original record again, as old as it was: what is too old to be carried out is so the second time too.
 
@@ -104,7 +105,11 @@ def replay_of(
         return Replay(letter, None, refused)
     # Without the mark of having been forwarded, so that it can be forwarded once more.
     headers = tuple((name, content) for name, content in letter.headers if name != HOP_HEADER)
-    marks = ((REPLAYED_FROM, f"{dead_letters}-{letter.place}".encode()), (REPLAYED_BY, by.encode()))
+    marks = (
+        (REPLAYED_FROM, f"{dead_letters}-{letter.place}".encode()),
+        (REPLAYED_BY, by.encode()),
+        (REPLAYED_WHY, reason.encode()),
+    )
     origin = letter.origin
     record = Outgoing(
         origin.topic, letter.key, letter.value, (*headers, *marks), origin.partition, origin.timestamp_ms
@@ -172,12 +177,16 @@ class DeadLetters:
             )
         return letter_of(record)
 
-    async def replays(self, letters: Sequence[DeadLetter], by: str, *, conflicts: bool) -> Sequence[Replay]:
+    async def replays(
+        self, letters: Sequence[DeadLetter], by: str, reason: str, *, conflicts: bool
+    ) -> Sequence[Replay]:
         """What replaying would write, the oldest first, as they came."""
         oldest_first = sorted(letters, key=lambda letter: (letter.at, letter.partition, letter.offset))
         topics = self._settings.topics
         inputs = {name: await self._archive.partitions(name) for name in (topics.commands, topics.signals)}
-        return [replay_of(letter, inputs, self._topic, by, conflicts=conflicts) for letter in oldest_first]
+        return [
+            replay_of(letter, inputs, self._topic, by, reason, conflicts=conflicts) for letter in oldest_first
+        ]
 
     async def replay(self, planned: Sequence[Replay]) -> Sequence[str]:
         """Write what may be written; where it went. If that ends half-way, replaying all again repeats no refund."""

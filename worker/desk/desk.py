@@ -44,6 +44,7 @@ from worker.stream.halts import Halts
 
 ANSWER_S: Final = 20.0
 OUTCOME_S: Final = 120.0
+PROGRESS_S: Final = 0.2
 PROVIDER: Final = "provider"
 
 
@@ -76,6 +77,12 @@ class KafkaDesk:
         topics = self._settings.topics
         for name in (topics.ledger, topics.control, topics.signals, topics.results, topics.commands):
             await self.archive.partitions(name)
+
+    async def caught_up(self, told: Callable[[float], None]) -> None:
+        """Returns once the view holds all that the ledger held; until then tells its progress."""
+        view = self._following()
+        while not await view.complete(PROGRESS_S):
+            told(view.progress)
 
     async def close(self) -> None:
         """Disconnect."""

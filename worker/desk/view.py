@@ -61,6 +61,7 @@ class View:
         self.braked: dict[int, str] = {}
         self.unreadable = 0
         self.forgets = False
+        self._complete = asyncio.Event()
         self._ledger = ledger
         self._finals_max = finals_max
         self._open: dict[str, dict[tuple[int, str], Kept]] = {}
@@ -81,6 +82,16 @@ class View:
                 for start in range(0, len(records), SLICE):
                     self.take(records[start : start + SLICE])
                     await asyncio.sleep(0)
+                if self.progress >= 1.0:
+                    self._complete.set()
+
+    async def complete(self, wait_s: float) -> bool:
+        """Whether it is, at the latest `wait_s` from now."""
+        try:
+            async with asyncio.timeout(wait_s):
+                return await self._complete.wait()
+        except TimeoutError:
+            return False
 
     def take(self, records: Sequence[Record]) -> None:
         """Apply records in their order. What cannot be read is counted, and what was known before it stays."""

@@ -1,12 +1,13 @@
 """Results on standard output, everything else on standard error; colours and tables only on a terminal."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final
 
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from worker.operations.check import Finding
@@ -76,6 +77,18 @@ def show_fields(data: Mapping[str, Any]) -> None:
     """An event's data for people: `name value` lines, without the provider's own words."""
     for name, value in _flat({name: value for name, value in data.items() if name != "provider"}, joint="."):
         show(f"  {name} {value}")
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on a terminal; elsewhere a line for each row, its cells parted by tabs, without a head."""
+    if out.is_terminal:
+        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        out.print(table, soft_wrap=False)
+    else:
+        for row in rows:
+            show("\t".join(row))
 
 
 def show_growth(found: Found, to: int, *, done: bool) -> None:

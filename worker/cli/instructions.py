@@ -1,0 +1,183 @@
+"""`retry`, `inquire`, `settle` and `reissue`: what operators have done with a refund."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from worker.cli.options import EXIT_CODES, Ended, with_json, with_language, with_order, with_settings
+from worker.desk.answers import Answered, Language, NotPossible
+from worker.operations import logs, terminal
+from worker.refunds.reply import NextAction
+from worker.settings import Settings, load
+
+WAIT = click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=20.0,
+    show_default=True,
+    help="Seconds to wait for a worker's answer.",
+)
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@with_order
+@WAIT
+@with_language
+@with_settings
+@with_json
+def retry(
+    config: Path | None,
+    *,
+    as_json: bool,
+    language: Language,
+    wait_s: float,
+    by: str,
+    reason: str,
+    ids: tuple[str, ...],
+) -> None:
+    """Make the next call of a refund now. A parked one goes on from where it stopped, with new patience.
+
+    The provider sees the same id and the same bytes as before, so that it does not refund twice.
+    """
+    _give("retry", ids, _Order(by, reason, {}, language, wait_s), config, as_json=as_json)
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@with_order
+@WAIT
+@with_language
+@with_settings
+@with_json
+def inquire(
+    config: Path | None,
+    *,
+    as_json: bool,
+    language: Language,
+    wait_s: float,
+    by: str,
+    reason: str,
+    ids: tuple[str, ...],
+) -> None:
+    """Ask the provider now what became of a refund, whatever its next call would have been."""
+    _give("inquire", ids, _Order(by, reason, {}, language, wait_s), config, as_json=as_json)
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("refund_request_id", metavar="ID")
+@click.option("--as", "outcome", type=click.Choice(["succeeded", "failed"]), required=True)
+@click.option("--evidence", required=True, help="Where it can be seen, as 'statement 815, line 7'.")
+@click.option(
+    "--next-action",
+    type=click.Choice([action.value for action in NextAction]),
+    default=None,
+    help="Advice to publish with a failure; else what the provider advised.",
+)
+@with_order
+@WAIT
+@with_language
+@with_settings
+@with_json
+def settle(
+    config: Path | None,
+    *,
+    as_json: bool,
+    language: Language,
+    wait_s: float,
+    by: str,
+    reason: str,
+    refund_request_id: str,
+    outcome: str,
+    evidence: str,
+    next_action: str | None,
+) -> None:
+    """Publish a refund's outcome on a person's word. Final means final: look first, at the provider too.
+
+    Refused while a call is under way or may be, and against what the provider itself has told.
+    """
+    details = {"as": outcome, "evidence": evidence, "next_action": next_action or ""}
+    order = _Order(by, reason, details, language, wait_s)
+    _give("settle", (refund_request_id,), order, config, as_json=as_json)
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("refund_request_id", metavar="ID")
+@with_order
+@WAIT
+@with_language
+@with_settings
+@with_json
+def reissue(
+    config: Path | None,
+    *,
+    as_json: bool,
+    language: Language,
+    wait_s: float,
+    by: str,
+    reason: str,
+    refund_request_id: str,
+) -> None:
+    """Ask once more for a refund that has failed, as a refund of its own that is linked to it.
+
+    Only where the failure is proven and its code allows it. The new one is called ID~2, ID~3 and so on.
+    """
+    _give("reissue", (refund_request_id,), _Order(by, reason, {}, language, wait_s), config, as_json=as_json)
+
+
+def _give(name: str, ids: Sequence[str], order: "_Order", config: Path | None, *, as_json: bool) -> None:
+    logs.silence_client()
+    answered = asyncio.run(_instruct(load(config, os.environ), name, ids, order))
+    if as_json:
+        shown = [
+            {"refundRequestId": one, "instruction": name, **asdict(told)} for one, told in answered.items()
+        ]
+        terminal.show_json(shown[0] if len(ids) == 1 else shown)
+    else:
+        for one, told in answered.items():
+            issued = f" as {told.reissued_as}" if told.reissued_as else ""
+            style = "green" if told.accepted else "yellow"
+            terminal.show(f"{one}: {told.result}{issued}. {told.sentence}", style)
+    sys.exit(max(_ended(told) for told in answered.values()))
+
+
+async def _instruct(
+    settings: Settings, name: str, ids: Sequence[str], order: "_Order"
+) -> Mapping[str, Answered]:
+    from worker.desk.desk import visiting
+
+    answered: dict[str, Answered] = {}
+    with terminal.err.status("waiting for the worker …"):
+        async with visiting(settings, order.wait_s) as desk:
+            for one in ids:
+                try:
+                    answered[one] = await desk.instruct(
+                        name, one, order.by, order.reason, order.details, order.language
+                    )
+                except NotPossible as error:
+                    # Of several the others are still to be told.
+                    answered[one] = Answered(accepted=False, result="not_possible", sentence=str(error))
+    return answered
+
+
+def _ended(told: Answered) -> Ended:
+    if told.accepted:
+        return Ended.DONE
+    return Ended.NO_ANSWER if told.result == "no_answer" else Ended.REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What an instruction says besides its refund."""
+
+    by: str
+    reason: str
+    details: Mapping[str, str]
+    language: Language
+    wait_s: float
