@@ -12,6 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INTEROP := .cache/interop
+AUDIT := .cache/audit
+LOCKS := requirements.txt requirements-dev.txt $(wildcard worker/demo/kafka/*.txt tests/*/*.txt)
 DEPLOY := .cache/deploy
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command "make lock" $(UPGRADE)
@@ -61,7 +63,7 @@ $(DEPLOY)/.installed: tests/deploy/tools.txt requirements.txt tests/deploy/bundl
 	$(@D)/bin/python -m pip download --quiet --disable-pip-version-check --only-binary=:all: --no-deps \
 		--require-hashes -d $(@D)/wheels -r requirements.txt
 	$(@D)/bin/python tests/deploy/bundled.py $(@D)/schemas
-	$(BIN)/python -m tests.deploy.strimzi_kinds $(@D)/schemas
+	$(BIN)/python -m tests.deploy.strimzi_kinds $(@D)/schemas/operators
 	@touch $@
 
 .PHONY: deploy-env
@@ -116,6 +118,28 @@ format: $(STAMP)  ## put the code into its format
 	$(BIN)/ruff check --fix --exit-zero --quiet .
 	$(BIN)/ruff format .
 
+$(AUDIT)/.installed: tests/security/audit.txt
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# Strict: a package that the advisories could not be asked about is a failure, not a success.
+.PHONY: audit
+audit: $(AUDIT)/.installed  ## ask PyPI's advisories about every pinned package (needs the network)
+	failed=0; for lock in $(LOCKS); do echo "$$lock"; $(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes \
+		--progress-spinner off -r $$lock || failed=1; done; exit $$failed
+
+# Of an environment that has what the image has, so that licences and who needs whom are in it.
+.PHONY: sbom
+sbom: $(AUDIT)/.installed  ## write the worker's bill of materials, sbom.json (CycloneDX)
+	rm -rf $(AUDIT)/runtime
+	$(PYTHON) -m venv --without-pip $(AUDIT)/runtime
+	$(AUDIT)/bin/python -m pip --python $(AUDIT)/runtime/bin/python install --quiet --disable-pip-version-check \
+		--require-hashes -r requirements.txt
+	$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json \
+		$(AUDIT)/runtime/bin/python
+
 .PHONY: lock
 lock: $(STAMP)  ## write the lock files anew; UPGRADE=--upgrade takes the newest versions
 	$(COMPILE) pyproject.toml -o requirements.txt
@@ -123,6 +147,7 @@ lock: $(STAMP)  ## write the lock files anew; UPGRADE=--upgrade takes the newest
 	$(COMPILE) --group java -o worker/demo/kafka/java.txt
 	$(COMPILE) --group noida -o worker/demo/kafka/noida.txt
 	$(COMPILE) tests/deploy/tools.in -o tests/deploy/tools.txt
+	$(COMPILE) tests/security/audit.in -o tests/security/audit.txt
 	$(COMPILE) tests/interop/requirements.in -o tests/interop/requirements.txt
 	$(COMPILE) tests/interop/requirements-others.in -o tests/interop/requirements-others.txt
 	for folder in tests/*/node; do \
@@ -136,5 +161,5 @@ broker: $(STAMP)  ## fetch the Kafka broker for tests and demo into the user's c
 
 .PHONY: clean
 clean:  ## remove .venv and every cache in this folder
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist .cache
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist sbom.json .cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

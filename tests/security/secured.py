@@ -17,8 +17,8 @@ PASSWORD: Final = "planted-sasl-password-5f1c"
 
 @dataclass(frozen=True, slots=True)
 class Secured:
-    """`bootstrap_servers` is for tests, which are the super user there. `ports`: of the other listeners, by name. `log`:
-    the broker's.
+    """`bootstrap_servers` is for tests, which are the super user there. `ports`: of the other listeners, by name.
+    `log`: the broker's.
     """
 
     bootstrap_servers: str
