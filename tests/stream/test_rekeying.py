@@ -52,6 +52,13 @@ def test_only_the_last_entry_of_a_refund_is_moved_and_only_to_another_home() -> 
     assert [survey.moving(record(offset, one)) for offset, one in enumerate(history)] == [None, None, 3, None]
 
 
+def test_every_issue_of_a_refund_and_what_was_told_of_it_later_follow_the_first() -> None:
+    chain = [final(LEAVES), final(f"{LEAVES}~2"), final(f"{LEAVES}~2#returned")]
+    survey = surveyed(*chain)
+    assert set(survey.astray.values()) == {3}
+    assert len(survey.astray) == 3
+
+
 def test_only_figures_are_kept_of_all_partitions_at_once() -> None:
     """A ledger of a year fits into a worker's memory partition by partition, not as a whole."""
     survey = surveyed(entry(LEAVES), final(STAYS))
