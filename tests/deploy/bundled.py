@@ -8,11 +8,13 @@ import importlib.util
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-KUBERNETES: Final = "v1.37.0-local-strict"
+RELEASES: Final = ("1.31", "1.37")
+"""Of Kubernetes: the oldest that deploy/README.md names, and the newest that is known here."""
+
 CORE: Final = (
     ("v1", "ConfigMap"),
     ("v1", "Namespace"),
@@ -33,12 +35,12 @@ REFERENCE: Final = re.compile(r'"#/\$defs/([^"]+)"')
 Schema = dict[str, Any]
 
 
-def core() -> Iterator[tuple[str, str, Schema]]:
+def core(release: str) -> Iterator[tuple[str, str, Schema]]:
     """Kubernetes' own kinds, each with the definitions that it refers to."""
     package = importlib.util.find_spec("kubernetes_validate")
     assert package is not None
     assert package.origin is not None
-    folder = Path(package.origin).parent / "kubernetes-json-schema" / KUBERNETES
+    folder = Path(package.origin).parent / "kubernetes-json-schema" / f"v{release}.0-local-strict"
     definitions = here(json.loads((folder / "_definitions.json").read_bytes()))["$defs"]
     for version, kind in CORE:
         group, _, number = version.rpartition("/")
@@ -70,10 +72,16 @@ def models() -> Iterator[tuple[str, str, Schema]]:
         yield version, kind, getattr(importlib.import_module(module), kind).model_json_schema(by_alias=True)
 
 
-def main(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for version, kind, schema in (*core(), *models()):
+def write(folder: Path, schemas: Iterable[tuple[str, str, Schema]]) -> None:
+    folder.mkdir(parents=True)
+    for version, kind, schema in schemas:
         (folder / f"{version.replace('/', '_')}_{kind}.json").write_text(json.dumps(schema))
+
+
+def main(folder: Path) -> None:
+    for release in RELEASES:
+        write(folder / release, core(release))
+    write(folder / "operators", models())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import not_run
+from tests.deploy.bundled import RELEASES
 from tests.deploy.manifests import EXAMPLE, TOOLS, Manifest, Schemas, built
 from worker.settings import Settings, parse
 
@@ -17,9 +18,10 @@ def tools() -> Path:
     return TOOLS
 
 
-@pytest.fixture(scope="session")
-def schemas(tools: Path) -> Schemas:
-    return Schemas.read(tools / "schemas")
+@pytest.fixture(scope="session", params=RELEASES)
+def schemas(request: pytest.FixtureRequest, tools: Path) -> Schemas:
+    """Of a release of Kubernetes, with those of the operators' kinds."""
+    return Schemas.read(tools / "schemas" / request.param, tools / "schemas" / "operators")
 
 
 @pytest.fixture(scope="session")

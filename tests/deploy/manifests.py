@@ -52,10 +52,10 @@ class Schemas:
     by_kind: Mapping[tuple[str, str], Draft202012Validator]
 
     @classmethod
-    def read(cls, folder: Path) -> "Schemas":
+    def read(cls, *folders: Path) -> "Schemas":
         """From files that are named as apiVersion, an underscore for its stroke, and kind."""
         found = {}
-        for file in folder.glob("*.json"):
+        for file in (file for folder in folders for file in folder.glob("*.json")):
             version, _, kind = file.stem.rpartition("_")
             schema = closed(json.loads(file.read_bytes()))
             found[version.replace("_", "/"), kind] = Draft202012Validator(schema)

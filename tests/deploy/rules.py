@@ -96,13 +96,24 @@ def every_secret_comes_from_somewhere(manifests: Sequence[Manifest], _: Settings
 
 def every_file_of_the_settings_is_mounted(manifests: Sequence[Manifest], settings: Settings) -> Iterator[str]:
     mounts = [PurePath(mount["mountPath"]) for mount in container(manifests)["volumeMounts"]]
-    kafka = settings.kafka
-    files = [kafka.sasl_password_file, kafka.ssl_ca_file, kafka.ssl_cert_file, kafka.ssl_key_file]
-    for channel in settings.channels.values():
-        files += [channel.private_key_file, *channel.alipay_public_key_files, channel.ca_file]
-    for file in files:
-        if file is not None and not any(file.is_relative_to(mount) for mount in mounts):
+    for file in files_of(settings.model_dump()):
+        if not any(file.is_relative_to(mount) for mount in mounts):
             yield f"{file} is in no volume"
+
+
+def files_of(value: object) -> Iterator[PurePath]:
+    """Every file that settings name, wherever."""
+    match value:
+        case PurePath():
+            yield value
+        case dict():
+            for part in value.values():
+                yield from files_of(part)
+        case list() | tuple():
+            for part in value:
+                yield from files_of(part)
+        case _:
+            pass
 
 
 def a_stop_is_given_the_time_it_needs(manifests: Sequence[Manifest], settings: Settings) -> Iterator[str]:

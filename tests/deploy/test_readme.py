@@ -4,6 +4,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from tests.deploy.bundled import RELEASES
 from tests.deploy.manifests import KUBERNETES, ROOT
 from tests.security.rights import Right, manifest_rights
 
@@ -33,3 +34,7 @@ def test_every_folder_of_kubernetes_is_described() -> None:
     for folder in [KUBERNETES / "base", *folders]:
         path = Path(folder).relative_to(ROOT / "deploy")
         assert f"]({path})" in TEXT, path
+
+
+def test_the_oldest_kubernetes_is_the_one_whose_schemas_are_looked_at() -> None:
+    assert f"| Kubernetes {RELEASES[0]} |" in TEXT
