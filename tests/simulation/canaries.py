@@ -199,6 +199,43 @@ EVERYWHERE: Final = (
         "        return bool(self.code)",
         "        return False",
     ),
+    Canary(
+        "a probe ignores the operator's halt",
+        "G7",
+        (
+            Edit(
+                "worker/stream/line.py",
+                "if self.switch.halted:\n",
+                "if self.switch.halted and self.account.probing is not call:\n",
+            ),
+            Edit(
+                "worker/stream/dispatch.py",
+                "                if not line.switch.halted:\n",
+                "                if line.switch is not None:\n",
+            ),
+        ),
+    ),
+    _one(
+        "a worker begins without knowing what operators have halted",
+        "G7",
+        "stream/engine.py",
+        "                self._dispatcher.heed(said)\n",
+        "",
+    ),
+    _one(
+        "calls are made although the news of halts do not come",
+        "G7",
+        "stream/owner.py",
+        "return member and self._control.age_s() <= self._scope.limits.lease_s",
+        "return member",
+    ),
+    _one(
+        "what an operator's halt left waiting is forgotten",
+        "L",
+        "stream/dispatch.py",
+        "        self._release(line.switch)\n",
+        "",
+    ),
     _one(
         "calls under way are not limited",
         "G8",
@@ -233,7 +270,7 @@ EVERYWHERE: Final = (
         "a parked refund is not told of",
         "L",
         "stream/changes.py",
-        "        self._publish(refund, parked_event(refund.entry, park, now, self._scope.source, self._key(refund)))\n",
+        "        self._publish(refund, parked_event(refund.entry, park, now, self._scope.source, self.key(refund)))\n",
         "",
     ),
     _one(

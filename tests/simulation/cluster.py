@@ -28,9 +28,11 @@ from tests.simulation.events import (
     Event,
     Opened,
     Stored,
+    Switched,
 )
 from tests.simulation.faults import Faults
 from tests.virtual_time import EPOCH
+from worker.messages.control import control_key, write_control
 from worker.stream.ports import Headers, Outgoing
 from worker.stream.routing import murmur2
 
@@ -100,6 +102,10 @@ class Cluster:
         self._random = Random(f"{seed} cluster")
         self.transactions: Counter[bool] = Counter()
 
+    def unavailable(self, part: TopicPartition) -> bool:
+        """Whether it has no leader now."""
+        return self.unavailable_until.get(part, 0.0) > asyncio.get_running_loop().time()
+
     # Reading.
 
     def last_stable(self, part: TopicPartition) -> int:
@@ -151,6 +157,16 @@ class Cluster:
             self.logs[part].append(Slot(None, None))
         else:
             self._happened(Asked(record))
+        self._wake((part,))
+
+    def switch(self, channel: str, at: float, *, halted: bool) -> None:
+        """An operator's record."""
+        part = TopicPartition(CONTROL, 0)
+        value = write_control("operator", "drawn", at, halted=halted)
+        self.logs[part].append(
+            Slot(self._record(part, control_key(channel), value, (), round(at * 1000)), None)
+        )
+        self._happened(Switched(channel, halted))
         self._wake((part,))
 
     def _record(

@@ -1,5 +1,6 @@
 """The promises about a worker's conduct, G5, G6 and G8, under the README's names; and that everything ends."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -20,6 +21,7 @@ from tests.simulation.events import (
     Unfinished,
 )
 from tests.simulation.guarantee import CLOCKS_APART_S, Guarantee, Truth
+from tests.simulation.tempo import KAFKA
 from tests.simulation.view import partition_of
 from worker.refunds.command import Command
 from worker.refunds.reply import Contradicted, Declined, Misconfigured, Unfunded
@@ -221,18 +223,19 @@ class EverythingEnds(Guarantee):
 
     def __init__(self, truth: Truth) -> None:
         super().__init__(truth)
-        self._silent = False
+        self._silent_at = math.inf
 
     @override
     def saw(self, event: Event, at: float) -> None:
         if isinstance(event, Silent):
-            self._silent = True
+            self._silent_at = at
         if isinstance(event, Unfinished):
             self.breaks(f"partition {event.partition}: the lag is {event.lag}, and nothing is left to do")
         # A worker that cannot reach Kafka at its start ends with an error, and is started again.
-        unreachable = isinstance(event, Ended) and event.error.startswith(UNREACHABLE)
-        if isinstance(event, Ended) and event.error and (self._silent or not unreachable):
-            self.breaks(f"{event.process} ended: {event.error}")
+        if isinstance(event, Ended) and event.error:
+            unreachable = event.error.startswith(UNREACHABLE)
+            if at > self._silent_at + KAFKA.request_timeout_s or not unreachable:
+                self.breaks(f"{event.process} ended: {event.error}")
 
     @override
     def check(self) -> None:

@@ -243,7 +243,7 @@ class SimulatedConsumer:
         if not self._reachable():
             return found
         for part in parts:
-            if part in self._paused:
+            if part in self._paused or self._cluster.unavailable(part):
                 continue
             if part not in self._positions:
                 raise NoOffsetForPartitionError(part)

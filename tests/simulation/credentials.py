@@ -7,7 +7,17 @@ from typing import Any, Final
 import orjson
 from typing_extensions import override
 
-from tests.simulation.events import LEDGER, RESULTS, Answered, Called, Committed, Event, Fault, Started
+from tests.simulation.events import (
+    LEDGER,
+    RESULTS,
+    Answered,
+    Called,
+    Committed,
+    Event,
+    Fault,
+    Started,
+    Switched,
+)
 from tests.simulation.guarantee import Guarantee, Truth
 from tests.simulation.view import partition_of
 from worker.alipay.mainland.credential_codes import AGREEMENT_CODES, CREDENTIAL_CODES
@@ -59,6 +69,8 @@ class StopTheLine(Guarantee):
                 self._merchants.committed(event, at, account_halted=event.process in self._halted)
             case Fault():
                 self._merchants.struck(event, at)
+            case Switched():
+                self._merchants.operators = True
             case Started(process=process):
                 self._halted.pop(process, None)
             case _:
@@ -105,9 +117,13 @@ class StopTheLine(Guarantee):
 
 
 class _Merchants:
-    """A merchant's refused token stops that merchant's refunds, but for a probe, and nobody else's."""
+    """A merchant's refused token stops that merchant's refunds, but for a probe, and nobody else's.
+
+    `operators`: whether they have ever halted anything, which stops refunds, too.
+    """
 
     def __init__(self, truth: Truth, breaks: Any) -> None:
+        self.operators = False
         self._view = truth.view
         self._suspects_min = truth.limits.suspect_run_max
         self._breaks = breaks
@@ -116,7 +132,9 @@ class _Merchants:
         self._ever: set[tuple[str, str]] = set()
         self._halted: dict[str, tuple[str, float]] = {}  # refund → who wrote it down as halted, and when
         self._suspect: set[str] = set()  # refunds with a decline that may be our own doing
-        self._for_account: set[str] = set()  # of these, what waits for the account
+        self._for_account: set[str] = (
+            set()
+        )  # of these, what waits for the account, or may wait for an operator
         self._committed_at: defaultdict[tuple[str, int], float] = defaultdict(float)
         self._struck_at: defaultdict[str, float] = defaultdict(float)
         self._suspects: defaultdict[str, set[str]] = defaultdict(
@@ -186,7 +204,7 @@ class _Merchants:
                 self._halted.pop(key, None)
                 self._for_account.discard(key)
                 continue
-            if key not in self._halted and account_halted:
+            if key not in self._halted and (account_halted or self.operators):
                 self._for_account.add(key)
             if self._halted.setdefault(key, (event.process, at)) == (event.process, at):
                 self._for_a_reason(event.process, key, entry)
@@ -194,7 +212,7 @@ class _Merchants:
     def _for_a_reason(self, process: str, key: str, entry: Mapping[str, Any]) -> None:
         merchant = entry["command"]["merchant"]
         # A run of declines that may be our own doing halts the account, too.
-        if len(self._suspects[process]) >= self._suspects_min:
+        if self.operators or len(self._suspects[process]) >= self._suspects_min:
             return
         if not {(process, ""), (process, merchant)} & self._ever:
             self._breaks(

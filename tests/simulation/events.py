@@ -65,6 +65,18 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Switched:
+    """An operator's record is in refund.control: a channel, or "*" for all, is halted, or goes on."""
+
+    channel: str
+    halted: bool
+
+    @override
+    def __str__(self) -> str:
+        return f"operator    {'halts' if self.halted else 'resumes'} {self.channel}"
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """Commands were handed to a worker."""
 
@@ -188,6 +200,7 @@ class Unfinished:
 
 Event = (
     Asked
+    | Switched
     | Called
     | Answered
     | Delivered

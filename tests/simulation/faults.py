@@ -52,6 +52,9 @@ PLANNED: Final[Mapping[str, float]] = {
     "token revoked": 1.0,
     "balance empty": 0.8,
     "refunded by hand": 1.5,
+    "operator's halt": 0.8,
+    "kill switch": 0.4,
+    "control unavailable": 0.5,
 }
 MERCHANTS_ONLY: Final = frozenset({"token revoked"})
 MAINLAND_ONLY: Final = frozenset({"balance empty", "refunded by hand"})

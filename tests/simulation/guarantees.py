@@ -12,6 +12,7 @@ from tests.simulation.conduct import (
 from tests.simulation.credentials import StopTheLine
 from tests.simulation.guarantee import Guarantee, Truth
 from tests.simulation.money import NeverGuess, NothingLost, OneOutcome, OneRefund
+from tests.simulation.operators import OperatorsHalt
 
 GUARANTEES: Final[tuple[Callable[[Truth], Guarantee], ...]] = (
     NothingLost,
@@ -21,6 +22,7 @@ GUARANTEES: Final[tuple[Callable[[Truth], Guarantee], ...]] = (
     OneAtATimePerPayment,
     PatienceSurvives,
     StopTheLine,
+    OperatorsHalt,
     Bounded,
     EverythingEnds,
 )

@@ -1,14 +1,16 @@
 """The faults that are planned: when each will strike, and whom."""
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import TopicPartition
 
-from tests.simulation.events import LEDGER, RESULTS, Stopping
+from tests.simulation.events import CONTROL, LEDGER, RESULTS, Stopping
 from tests.simulation.faults import MAINLAND_ONLY, MERCHANTS_ONLY, PLANNED
 from tests.simulation.guarantee import CLOCKS_APART_S
+from worker.messages.control import EVERYTHING
 from worker.refunds.money import Money
 
 if TYPE_CHECKING:
@@ -16,7 +18,19 @@ if TYPE_CHECKING:
 
 FROM_S: Final = 1.5
 TO_S: Final = 34.0
-OUTSIDE: Final = MAINLAND_ONLY | MERCHANTS_ONLY | {"compaction", "leader change", "key revoked", "outage"}
+OUTSIDE: Final = (
+    MAINLAND_ONLY
+    | MERCHANTS_ONLY
+    | {
+        "compaction",
+        "leader change",
+        "key revoked",
+        "outage",
+        "operator's halt",
+        "kill switch",
+        "control unavailable",
+    }
+)
 """What strikes no worker's process."""
 
 
@@ -43,6 +57,9 @@ class Plan:
             "token revoked": self._revoke_token,
             "balance empty": self._empty,
             "refunded by hand": self._refund_by_hand,
+            "operator's halt": self._halt,
+            "kill switch": self._halt_everything,
+            "control unavailable": self._hide_control,
         }
         assert set(kinds) == set(PLANNED)
         for absent in self._absent():
@@ -135,6 +152,25 @@ class Plan:
         ledger = self._world.alipay.ledger
         ledger.balance_empty = True
         self._world.loop.call_later(self._random.uniform(2.0, 12.0), setattr, ledger, "balance_empty", False)
+
+    def _halt(self, worker: "Worker") -> None:
+        self._switch(self._world.channel.name)
+
+    def _halt_everything(self, worker: "Worker") -> None:
+        self._switch(EVERYTHING)
+
+    def _hide_control(self, worker: "Worker") -> None:
+        """Half of the time something is halted meanwhile."""
+        world = self._world
+        until = world.loop.time() + self._random.uniform(1.0, 6.0)
+        world.cluster.unavailable_until[TopicPartition(CONTROL, 0)] = until
+        if self._random.random() < 0.5:
+            self._halt(worker)
+
+    def _switch(self, channel: str) -> None:
+        world = self._world
+        world.switch(channel, halted=True)
+        world.loop.call_later(self._random.uniform(2.0, 10.0), partial(world.switch, channel, halted=False))
 
     def _refund_by_hand(self, worker: "Worker") -> None:
         """Of something that nobody has asked the worker for yet; half of the time of another amount."""

@@ -157,7 +157,7 @@ class SimulatedProducer:
         sequence, records = self._sequence, [outgoing for outgoing, _ in batch]
 
         def apply() -> None:
-            if self._cluster.unavailable_until.get(part, 0.0) > asyncio.get_running_loop().time():
+            if self._cluster.unavailable(part):
                 raise Refused("NOT_LEADER_OR_FOLLOWER")
             struck = self._faults.strikes(
                 "kafka: append refused", self._process.name, f"{part.topic}-{part.partition}"

@@ -294,6 +294,10 @@ class World:
             aborted=request.aborted,
         )
 
+    def switch(self, channel: str, *, halted: bool) -> None:
+        """An operator halts a channel, or everything, or has it go on."""
+        self.cluster.switch(channel, EPOCH + self.loop.time(), halted=halted)
+
     def _silence(self) -> None:
         self.faults.active = False
         self.happened(Silent())

@@ -134,6 +134,29 @@ async def test_what_waits_for_its_merchant_goes_on_waiting_for_it_after_an_opera
     ticking.cancel()
 
 
+@in_virtual_time
+async def test_a_merchants_halt_is_not_forgotten_because_all_its_refunds_wait_for_an_operator() -> None:
+    board = Switchboard(limits={"probe_after_s": 15})
+    ticking = asyncio.create_task(board.dispatcher.run())
+    board.gateway.script("a", Misconfigured("INVALID_TOKEN", merchant=True))
+    board.offer("a", merchant="shop")
+    await asyncio.sleep(16)
+    (probe,) = board.owner.deferred
+    board.dispatcher.heed([HALT])
+    board.dispatcher.offer(probe)
+    board.offer("b", "c", merchant="shop")
+    await asyncio.sleep(60)
+    board.owner.commits_to = board.dispatcher
+    held = board.gateway.hold("a")
+    board.dispatcher.heed([RESUME])
+    await asyncio.sleep(10)
+    assert board.called == ["a", "a"]
+    held.give(SUCCEEDED)
+    await asyncio.sleep(1)
+    assert sorted(board.owner.answers) == ["a", "a", "b", "c"]
+    ticking.cancel()
+
+
 # How it ends.
 
 

@@ -109,6 +109,8 @@ class Line:
 
         Some that work again are remembered: a refund that is refused although later ones succeed is alone to blame.
         """
+        if self.switch.waiting:
+            return False  # some may wait for a merchant as well
         idle = [name for name, one in self.merchants.items() if not one.waiting and not one.under_probe]
         halted = [name for name in idle if self.merchants[name].halted]
         working = [name for name in idle if not self.merchants[name].halted]
