@@ -27,6 +27,7 @@ class RecordingMeter:
         self.states: dict[int, str] = {}
         self.lags: dict[int, int] = {}
         self.opaque_entries: dict[int, int] = {}
+        self.oldest: dict[int, tuple[float | None, float | None]] = {}
 
     def signalled(self, result: str) -> None:
         self.signals[result] += 1
@@ -82,7 +83,7 @@ class RecordingMeter:
     def oldest_open(
         self, partition: int, accepted_at: float | None, unparked_accepted_at: float | None
     ) -> None:
-        pass
+        self.oldest[partition] = (accepted_at, unparked_accepted_at)
 
     def opaque(self, partition: int, entries: int) -> None:
         self.opaque_entries[partition] = entries

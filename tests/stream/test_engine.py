@@ -7,7 +7,7 @@ from tests.stream.fake_gateway import SUCCEEDED
 from tests.stream.stage import COMMANDS, LETTERS, SUSPECT
 from tests.stream.world import World
 from tests.virtual_time import in_virtual_time
-from worker.refunds.reply import Pending, Unknown
+from worker.refunds.reply import Contradicted, Pending, Unknown
 
 HOUR_S = 3_600.0
 TIMEOUT = Unknown("no answer within 10 s")
@@ -104,6 +104,28 @@ async def test_a_halt_parks_and_fails_nothing_however_long_and_ends_by_itself() 
     assert sorted(outcomes) == sorted(["first", *(f"refund-{number}" for number in range(20))])
     assert world.meter.halts == [True, False]
     assert not any(call.attempt.ambiguous for call in world.gateway.calls)
+
+
+@in_virtual_time
+async def test_the_age_of_what_is_open_is_told_with_parked_refunds_and_without() -> None:
+    world = World()
+    world.gateway.script("parked", Contradicted("another amount"))
+    held = world.gateway.hold("waiting")
+    async with world.worker.running():
+        world.ask("parked")
+        await asyncio.sleep(5)
+        parked_at, unparked_at = world.meter.oldest[0]
+        assert parked_at is not None
+        assert unparked_at is None
+        world.ask("waiting")
+        await asyncio.sleep(5)
+        both_at, unparked_at = world.meter.oldest[0]
+        assert both_at == parked_at
+        assert unparked_at is not None
+        assert unparked_at > parked_at
+        held.give(SUCCEEDED)
+        await asyncio.sleep(20)
+        assert world.meter.oldest[0] == (parked_at, None)
 
 
 @in_virtual_time
