@@ -43,6 +43,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     INSTRUCTED: Kind.INSTRUCTED,
 }
 
+_ORDER: Final = tuple(Kind)
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -101,9 +103,12 @@ def timeline(known: Sources, words: Vocabulary) -> list[Moment]:
     return found
 
 
-def _in_order(moment: Moment) -> tuple[int, int]:
-    """Events have whole milliseconds, calls have more: what an answer led to comes after the call."""
-    return math.floor(moment.at * 1000 + 0.01), list(Kind).index(Kind(moment.kind))
+def _in_order(moment: Moment) -> tuple[bool, int, int]:
+    """The command first, whatever its sender's clock said. Events have whole milliseconds, calls have more: what an
+    answer led to comes after the call.
+    """
+    kind = Kind(moment.kind)
+    return kind is not Kind.ACCEPTED, math.floor(moment.at * 1000 + 0.01), _ORDER.index(kind)
 
 
 def told(event: Said, words: Vocabulary) -> Moment:
