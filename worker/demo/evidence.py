@@ -14,7 +14,7 @@ from typing_extensions import override
 from worker.demo.alipay_view import AlipayView, Moved, money_in
 from worker.messages.command import CommandLimits, read_command
 from worker.messages.dead_letter import PREFIX
-from worker.messages.events import FAILED, SUCCEEDED
+from worker.messages.events import FAILED, INSTRUCTED, SUCCEEDED
 from worker.messages.invalid import Invalid
 from worker.messages.ledger import BadEntry
 from worker.refunds.command import Command
@@ -121,7 +121,7 @@ class Told:
 @dataclass(frozen=True, slots=True)
 class Index:
     """Evidence, taken apart once. `letters`: how often the record at a place was dead-lettered. `event_ids`: of all
-    results.
+    results. `reissued`: refunds that operators have had issued anew, by the new issue's id.
     """
 
     evidence: Evidence
@@ -130,6 +130,7 @@ class Index:
     event_ids: frozenset[str]
     letters: Mapping[Place, int]
     forwarded: frozenset[tuple[int, bytes | None]]
+    reissued: frozenset[str]
 
 
 def index(evidence: Evidence) -> Index:
@@ -150,6 +151,7 @@ def index(evidence: Evidence) -> Index:
         forwarded=frozenset(
             (record.partition, record.value) for record in evidence.commands if is_forwarded(record)
         ),
+        reissued=frozenset(filter(None, map(_reissued_as, evidence.results))),
     )
 
 
@@ -195,6 +197,12 @@ def _asked(record: Record, evidence: Evidence) -> Asked:
     value = routing_value(command, evidence.routing_key)
     homes = frozenset(home(value, count) for count in (evidence.partitions, *evidence.former))
     return Asked(place, record, command, home(value, evidence.partitions), homes)
+
+
+def _reissued_as(record: Record) -> str:
+    if dict(record.headers).get("ce_type") != INSTRUCTED.encode():
+        return ""
+    return str(orjson.loads(record.value or b"{}").get("reissuedAs", ""))
 
 
 def _told(record: Record, alipay: AlipayView) -> Told | None:

@@ -6,7 +6,7 @@ judge; nothing here or there asks the worker.
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
 from typing_extensions import override
@@ -26,6 +26,7 @@ from worker.messages.invalid import Invalid
 from worker.messages.ledger import BadEntry
 from worker.refunds.command import Command
 from worker.refunds.entry import FinalEntry, OpenEntry, State
+from worker.refunds.issue import first_issue, first_issue_seen, issue_number
 
 IN_PROCESS: Final = "PROCESSING"  # the books' status of a refund that may still move money
 
@@ -107,8 +108,8 @@ class OneOutcome(Promise):
         ids = {a.command.refund_request_id for a in known.asked if isinstance(a.command, Command)}
         for key, told in known.outcomes.items():
             first, *more = sorted(told, key=lambda one: one.replayed)
-            if key not in ids:
-                yield f"{first.place} is an outcome of {key}, for which there is no command"
+            if key not in ids and key not in known.reissued:
+                yield f"{first.place} is an outcome of {key}, for which there is no command and no instruction"
             if first.replayed:
                 yield f"{first.place} replays an outcome of {key} that was never published"
             for other in more:
@@ -142,12 +143,18 @@ class OneRefund(Promise):
             if len(treated.moved) > 1:
                 yield f"money moved {len(treated.moved)} times for {key}"
             for sent in treated.requests:
-                if sent not in wanted.get(key, ()):
+                if sent not in _wanted(key, wanted):
                     yield f"Alipay was sent {key} with {_asked_in(sent)}, which no command asked for"
             for moved in treated.moved:
-                if moved not in {sent.refund for sent in wanted.get(key, ())}:
+                if moved not in {sent.refund for sent in _wanted(key, wanted)}:
                     yield f"Alipay has {key} with {_said((moved,))}, which no command asked for"
         yield from _sums(known)
+
+
+def _wanted(key: str, wanted: Mapping[str, set[Sent]]) -> set[Sent]:
+    """What Alipay may be sent under this key; a later issue asks for what the first did."""
+    trade, slash, number = key.rpartition("/")
+    return wanted.get(key) or wanted.get(f"{trade}{slash}{first_issue_seen(number)}") or set()
 
 
 def _asked_in(sent: Sent) -> str:
@@ -195,8 +202,15 @@ def _guessed(told: Told, known: Index) -> Iterator[str]:
     if told.succeeded:
         if told.moved not in moved:
             yield f"{said}, {told.moved.amount} of {told.moved.payment_id}, but Alipay moved {_said(moved)}"
-    elif moved or status == IN_PROCESS:
+    elif (moved or status == IN_PROCESS) and not _issued_anew(told, known):
         yield f"{said}, but Alipay moved {_said(moved)} and calls it {status or 'unknown'}"
+
+
+def _issued_anew(told: Told, known: Index) -> bool:
+    """Whether a later issue went out under the same number: then what Alipay says of that is about the later one."""
+    first, number = first_issue(told.refund_request_id), issue_number(told.refund_request_id)
+    later = (name for name in known.reissued if first_issue(name) == first and issue_number(name) > number)
+    return any(one.key == told.key for name in later for one in known.outcomes.get(name, ()))
 
 
 def _said(moved: tuple[Moved, ...]) -> str:
