@@ -6,7 +6,7 @@ import pytest
 
 from tests.settings.certificates import certificate
 from tests.settings.files import ALIPAY_PRIVATE, ALIPAY_PUBLIC, MAINLAND, PUBLIC, problems, written
-from worker.operations.check import Finding, check, clock_findings, expiry_findings, proved, wrong
+from worker.operations.check import Finding, check, clock_findings, expiry_findings, exposed, proved, wrong
 from worker.refunds.reply import (
     Misconfigured,
     NotFound,
@@ -201,5 +201,20 @@ class TestMainland:
     ("days", "expected"), [(-1, ["wrong"]), (0, ["wrong"]), (1, ["warning"]), (29.9, ["warning"]), (30, [])]
 )
 def test_a_certificate_is_judged_by_its_end(days: float, expected: list[str]) -> None:
-    found = expiry_findings("channels.cn", "app_cert_file 'app.crt'", 1e9 + days * 86_400, 1e9)
+    found = expiry_findings("channels.cn", "app_cert_file 'app.crt'", 1e9 + days * 86_400, 1e9, "…")
     assert ["warning" if finding.good else "wrong" for finding in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "warned"), [(0o600, False), (0o440, False), (0o640, False), (0o604, True), (0o602, True)]
+)
+def test_a_secret_that_others_may_read_is_warned_about(tmp_path: Path, mode: int, warned: bool) -> None:
+    settings = settings_for(tmp_path, "http://127.0.0.1:9")
+    channel = settings.channels["local"]
+    channel.private_key_file.chmod(mode)
+    found = list(exposed(settings))
+    assert bool(found) is warned
+    for finding in found:
+        assert finding.good
+        assert "channels.local.private_key_file" in finding.text
+        assert "chmod o=" in finding.cure

@@ -3,6 +3,7 @@
 import asyncio
 import email.utils
 import ssl
+import stat
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -41,8 +42,10 @@ from worker.refunds.reply import (
     Unknown,
     Unreadable,
 )
-from worker.settings import MainlandSettings, Settings, SettingsWrong
+from worker.settings import KafkaSettings, MainlandSettings, Settings, SettingsWrong
 from worker.settings.account import account
+from worker.settings.rules import SECRET_FILES
+from worker.settings.rules import files as files_of
 
 CLOCK_OFF_MAX_S: Final = 30.0
 """Alipay does not say how far a request-time may be off; leases and quiet times need far less than this."""
@@ -50,6 +53,10 @@ CLOCK_OFF_MAX_S: Final = 30.0
 
 EXPIRES_SOON_S: Final = 30 * 86_400.0
 """How long before its end a certificate is warned about."""
+
+NEXT_CERTIFICATE: Final = (
+    "download the next one from Alipay's open platform; the worker takes it over while it runs"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,8 @@ class Finding:
 
 async def check(settings: Settings) -> AsyncIterator[Finding]:
     """Every finding, in the order of the areas; those of one area do not wait for another's."""
+    for finding in exposed(settings):
+        yield finding
     areas = [asyncio.create_task(_kafka(settings)), asyncio.create_task(_topics(settings))]
     areas += [asyncio.create_task(_channel(name, settings)) for name in settings.channels]
     try:
@@ -80,6 +89,14 @@ async def check(settings: Settings) -> AsyncIterator[Finding]:
     finally:
         for area in areas:
             area.cancel()
+
+
+def exposed(settings: Settings) -> Iterator[Finding]:
+    """Secrets in files that every user of this machine may read."""
+    for setting, file in files_of(settings):
+        if setting.rpartition(".")[2] in SECRET_FILES and file.stat().st_mode & stat.S_IRWXO:
+            cure = f"chmod o= {str(file)!r}; of a Secret in Kubernetes: defaultMode: 0440, and an fsGroup"
+            yield Finding("settings", f"{setting}: any user may read {str(file)!r}", cure, warning=True)
 
 
 def wrong(problems: SettingsWrong) -> Iterator[Finding]:
@@ -99,7 +116,16 @@ async def _kafka(settings: Settings) -> list[Finding]:
     return [
         Finding("kafka", f"{servers} {release.text}", release.cure),
         *(Finding("kafka", one.text, one.cure) for one in unfit),
+        *_own_certificate(settings.kafka),
     ]
+
+
+def _own_certificate(kafka: KafkaSettings) -> Iterator[Finding]:
+    if kafka.ssl_cert_file is not None:
+        ends = x509.load_pem_x509_certificate(kafka.ssl_cert_file.read_bytes()).not_valid_after_utc
+        name = f"ssl_cert_file {str(kafka.ssl_cert_file)!r}"
+        cure = "have the next one issued; it is used from the next connection on"
+        yield from expiry_findings("kafka", name, ends.timestamp(), time.time(), cure)
 
 
 async def _topics(settings: Settings) -> list[Finding]:
@@ -145,12 +171,13 @@ def _mainland(area: str, channel: MainlandSettings, settings: Settings) -> Itera
         for file in files:
             if file is not None:
                 ends = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
-                yield from expiry_findings(area, f"{setting} {str(file)!r}", ends.timestamp(), now)
+                yield from expiry_findings(
+                    area, f"{setting} {str(file)!r}", ends.timestamp(), now, NEXT_CERTIFICATE
+                )
 
 
-def expiry_findings(area: str, name: str, ends: float, now: float) -> Iterator[Finding]:
+def expiry_findings(area: str, name: str, ends: float, now: float, cure: str) -> Iterator[Finding]:
     """Whether a certificate is valid (Unix seconds), and for long enough. Nothing to say if it is."""
-    cure = "download the next one from Alipay's open platform; the worker takes it over while it runs"
     day = datetime.fromtimestamp(ends, UTC).date()
     if ends <= now:
         yield Finding(area, f"{name} is not valid since {day}", cure)
