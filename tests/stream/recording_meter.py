@@ -27,6 +27,7 @@ class RecordingMeter:
         self.states: dict[int, str] = {}
         self.lags: dict[int, int] = {}
         self.opaque_entries: dict[int, int] = {}
+        self.moved_offsets = 0
         self.oldest: dict[int, tuple[float | None, float | None]] = {}
 
     def signalled(self, result: str) -> None:
@@ -84,6 +85,9 @@ class RecordingMeter:
         self, partition: int, accepted_at: float | None, unparked_accepted_at: float | None
     ) -> None:
         self.oldest[partition] = (accepted_at, unparked_accepted_at)
+
+    def offset_moved(self) -> None:
+        self.moved_offsets += 1
 
     def opaque(self, partition: int, entries: int) -> None:
         self.opaque_entries[partition] = entries

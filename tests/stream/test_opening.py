@@ -110,6 +110,7 @@ async def test_the_head_and_not_the_committed_offset_says_where_to_start() -> No
         reader = (await world.open()).partition.readers[COMMANDS]
         assert (reader.next_offset, reader.inherited) == (3, 4)
         assert world.committed() == 3
+        assert world.meter.moved_offsets == (committed in (0, 5))
 
 
 @in_virtual_time

@@ -146,6 +146,11 @@ METRICS: Final = (
         buckets=OPENING_BUCKETS_S,
     ),
     Metric(
+        "moved_offsets_total",
+        Kind.COUNTER,
+        "Openings at which the group's committed offset was another than the ledger's, which is right",
+    ),
+    Metric(
         "partitions",
         Kind.GAUGE,
         "Partitions of the commands topic as the settings have it; some worker must have each of them open",
@@ -185,7 +190,7 @@ def markdown() -> str:
         "",
         "Served on `/metrics`. Alert on `refund_worker_oldest_unparked_refund_age_seconds` and on",
         "`refund_worker_open_amount_minor_units`, the money at risk; lag alone misleads, because a committed offset",
-        "never waits for a slow refund. [deploy/prometheus/rules.yaml](../deploy/prometheus/rules.yaml) has the alerts.",
+        "never waits for a slow refund. The alerts are in [prometheus/rules.yaml](../deploy/prometheus/rules.yaml).",
         "No label holds an id. Python's `process_` and `python_gc_` metrics come too.",
         "",
         "| name | type | labels | meaning |",

@@ -79,6 +79,7 @@ class Metrics:
         self._fences = self._counter("fences_total")
         self._in_doubt = self._counter("in_doubt_commits_total")
         self._openings = self._histogram("opening_duration_seconds")
+        self._moved_offsets = self._counter("moved_offsets_total")
         self._reload_failures = self._counter("settings_reload_failures_total")
         self._loop_lag = self._histogram("event_loop_lag_seconds")
         self._state_of: dict[int, str] = {}
@@ -177,6 +178,9 @@ class Metrics:
                 oldest.pop(partition, None)
             else:
                 oldest[partition] = at
+
+    def offset_moved(self) -> None:
+        self._moved_offsets.inc()
 
     def opaque(self, partition: int, entries: int) -> None:
         self._opaque[str(partition),].set(entries)

@@ -16,7 +16,7 @@ from worker.refunds.entry import REKEYING, FinalEntry, Head, OpaqueEntry, OpenEn
 from worker.stream.finals import Finals, FinalsInMemory, final_of
 from worker.stream.offsets import Reader
 from worker.stream.partition import Partition
-from worker.stream.ports import Bounds, Inputs, Journal, Journals, Record, WrongLedger
+from worker.stream.ports import Bounds, Inputs, Journal, Journals, Meter, Record, WrongLedger
 from worker.stream.rekeying import cure
 from worker.stream.scope import Scope
 from worker.stream.takeover import takeover
@@ -112,7 +112,7 @@ async def _open(number: int, inputs: Inputs, journals: Journals, journal: Journa
     if replayed.head is None and number > 0:
         await _not_added(number, partitions, journals, scope)
     head = _next_head(number, replayed, bounds, partitions, scope)
-    readers = _readers(number, replayed.head, bounds)
+    readers = _readers(number, replayed.head, bounds, scope.meter)
     left = takeover(replayed.head, scope.clock.now(), scope)
     partition = Partition(number, head, left, readers, replayed.finals, scope)
     now, mono = scope.clock.now(), scope.clock.monotonic()
@@ -193,7 +193,7 @@ async def _not_added(number: int, partitions: int, journals: Journals, scope: Sc
                 return
 
 
-def _readers(number: int, head: Head | None, bounds: Mapping[str, Bounds]) -> dict[str, Reader]:
+def _readers(number: int, head: Head | None, bounds: Mapping[str, Bounds], meter: Meter) -> dict[str, Reader]:
     readers = {}
     for topic, bound in bounds.items():
         found = head.inputs.get(topic) if head else None
@@ -206,6 +206,7 @@ def _readers(number: int, head: Head | None, bounds: Mapping[str, Bounds]) -> di
                 f"{bound.begin}..{bound.end}: records were deleted before they were read, or the topic was made anew"
             )
         if bound.committed is not None and bound.committed != found.position:
+            meter.offset_moved()
             log.warning(
                 "%s-%d: committed offset %d differs from the ledger's %d; the ledger is right",
                 topic, number, bound.committed, found.position,

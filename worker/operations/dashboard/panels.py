@@ -219,8 +219,11 @@ ROWS: Final = (
         ),
         Panel(
             "Openings",
-            "Each replays the ledger.",
-            (Query(count("opening_duration_seconds_count").expr, "openings"),),
+            "Each replays the ledger. The group's committed offset should be the ledger's.",
+            (
+                Query(count("opening_duration_seconds_count").expr, "openings"),
+                Query(count("moved_offsets_total").expr, "with another committed offset"),
+            ),
             steps=True,
         ),
         Panel(
