@@ -54,9 +54,9 @@ class Stage:
     commands: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def fresh(cls, folder: Path) -> "Stage":
+    def fresh(cls, folder: Path, base: Path) -> "Stage":
         stage = cls(folder / "root", folder / "base")
-        subprocess.run([sys.executable, "-m", "venv", stage.base], check=True)
+        shutil.copytree(base, stage.base, symlinks=True)
         for name in ("base", "dev", "etc", "opt", "proc", "tmp", "wheels", *MACHINE):
             (stage.root / name.lstrip("/")).mkdir(parents=True, exist_ok=True)
         return stage
@@ -112,12 +112,14 @@ class Stage:
 def build(text: str, folder: Path) -> Stage:
     """Carry out a Dockerfile; the last stage. Raises what a step that fails raises."""
     stages: dict[str, Stage] = {}
-    stage = Stage(folder, folder)
+    base = folder / "base"
+    subprocess.run([sys.executable, "-m", "venv", base], check=True)
+    stage = Stage(folder, base)
     for word, rest in instructions(text):
         match word:
             case "FROM":
                 name = rest.rpartition(" AS ")[2] if " AS " in rest else "final"
-                stage = stages[name] = Stage.fresh(folder / name)
+                stage = stages[name] = Stage.fresh(folder / name, base)
             case "RUN":
                 stage.run(rest)
             case "COPY":
@@ -137,7 +139,9 @@ def build(text: str, folder: Path) -> Stage:
                 stage.user = rest
             case "ENTRYPOINT" | "CMD":
                 stage.commands[word] = json.loads(rest)
-            case "ARG" | "LABEL" | "EXPOSE" | "HEALTHCHECK":
+            case "HEALTHCHECK":
+                stage.commands[word] = json.loads(rest.partition(" CMD ")[2])
+            case "ARG" | "LABEL" | "EXPOSE":
                 pass
             case _:
                 raise AssertionError(f"{word}: this instruction is not rehearsed")

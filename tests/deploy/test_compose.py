@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -22,15 +23,20 @@ import yaml
 from tests.conftest import not_run
 from tests.deploy.manifests import ROOT
 from worker.demo.artifacts import CannotHave, kafka_version
-from worker.demo.local import free_port
-from worker.demo.local_kafka import LocalKafka
+from worker.demo.local import GUARD, free_port
+from worker.demo.local_kafka import SETTINGS, LocalKafka
 from worker.settings import parse
 
 FILE: Final = ROOT / "deploy" / "compose.yaml"
 COMPOSE: Final[dict[str, Any]] = yaml.safe_load(FILE.read_text())
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 OURS: Final = [name for name, service in SERVICES.items() if service["image"] == "refund-worker"]
-PLACED: Final = ("LISTENERS", "ADVERTISED_LISTENERS", "CONTROLLER_QUORUM_VOTERS", "LOG_DIRS")
+PLACED: Final = (
+    "KAFKA_LISTENERS",
+    "KAFKA_ADVERTISED_LISTENERS",
+    "KAFKA_CONTROLLER_QUORUM_VOTERS",
+    "KAFKA_LOG_DIRS",
+)
 """The broker's settings that say where it is, which is elsewhere here."""
 
 READY_MAX_S: Final = 30.0
@@ -137,13 +143,23 @@ def test_grafana_shows_the_dashboard_first() -> None:
     assert [provider["options"]["path"] for provider in providers] == [str(Path(home).parent)]
 
 
+def test_the_broker_is_told_what_one_broker_must_be_told() -> None:
+    """The rehearsal's broker has these settings anyway, so a missing one would not be noticed there."""
+    alone = {name for name, _, why in SETTINGS if why in {"one broker", "one process", "required"}}
+    alone |= {"node.id", "listener.security.protocol.map"}
+    alone -= {"default.replication.factor"}  # is 1 by itself
+    assert alone <= {kafkas_name(name) for name in SERVICES["kafka"]["environment"]}
+
+
+def kafkas_name(variable: str) -> str:
+    return variable.removeprefix("KAFKA_").lower().replace("_", ".")
+
+
 @contextmanager
 def composed_kafka() -> Iterator[LocalKafka]:
     """A broker with the settings of the compose file, somewhere else."""
-    said = {name.removeprefix("KAFKA_"): value for name, value in SERVICES["kafka"]["environment"].items()}
-    settings = {
-        name.lower().replace("_", "."): str(value) for name, value in said.items() if name not in PLACED
-    }
+    said = SERVICES["kafka"]["environment"]
+    settings = {kafkas_name(name): str(value) for name, value in said.items() if name not in PLACED}
     try:
         broker = LocalKafka(settings=settings)
     except CannotHave as error:
@@ -201,16 +217,29 @@ class Rehearsal:
 
     @contextmanager
     def running(self, *words: str) -> Iterator[None]:
-        """A command while the context is open; ended in order afterwards."""
-        with (self.folder / f"{words[-1]}.log").open("w") as log:
-            process = subprocess.Popen(
-                words, cwd=self.folder, env=self.environment, stdout=log, stderr=subprocess.STDOUT
-            )
+        """A command while the context is open; ended in order afterwards, and at once if the tests are."""
+        home = self.folder / f"{words[-1]}.home"
+        home.mkdir()
+        guarded = [sys.executable, "-I", "-S", str(GUARD), str(home), *words]
+        with (
+            (self.folder / f"{words[-1]}.log").open("w") as log,
+            subprocess.Popen(
+                guarded,
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as guard,
+        ):
+            assert guard.stdin is not None
             try:
                 yield
             finally:
-                process.terminate()
-                process.wait(60)
+                guard.stdin.write(f"{signal.SIGTERM.value}\n")
+                guard.stdin.flush()
+                guard.wait(60)
 
     def healthy(self, name: str) -> None:
         """Ask the service's own health check until it says yes."""

@@ -1,5 +1,6 @@
 """The Dockerfile's steps, carried out in a sandbox: what comes of them needs no rights and no place to write."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,8 @@ def test_it_starts_as_nobody_with_the_worker_itself(image: Stage) -> None:
     assert user >= 10_000
     assert group >= 10_000
     # A list: no shell stands between SIGTERM and the worker.
-    assert image.commands == {"ENTRYPOINT": ["python", "-m", "worker"], "CMD": ["run"]}
+    assert image.commands["ENTRYPOINT"] == ["python", "-m", "worker"]
+    assert image.commands["CMD"] == ["run"]
 
 
 def test_it_says_its_version(image: Stage) -> None:
@@ -86,6 +88,31 @@ def test_it_checks_settings_and_keys_that_are_mounted(image: Stage, tmp_path: Pa
     assert "127.0.0.1:9092" in checked.stdout
     assert checked.returncode == 1
     assert "Traceback" not in checked.stdout + checked.stderr
+
+
+PROBED: Final = """
+import http.server, json, subprocess, sys, threading
+
+class Worker(http.server.BaseHTTPRequestHandler):
+    status = 200
+    def do_GET(self):
+        self.send_response(Worker.status if self.path == "/live" else 404)
+        self.end_headers()
+
+with http.server.HTTPServer(("127.0.0.1", 8080), Worker) as server:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    codes = []
+    for Worker.status in (200, 503):
+        codes.append(subprocess.run(json.loads(sys.argv[1]), stderr=subprocess.DEVNULL).returncode)
+    server.shutdown()
+print(codes)
+"""
+
+
+def test_the_health_check_says_whether_the_worker_lives(image: Stage) -> None:
+    """Asked of a worker that lives, and of one that does not."""
+    probed = image.tried(["python", "-c", PROBED, json.dumps(image.commands["HEALTHCHECK"])])
+    assert probed.stdout == "[0, 1]\n", probed.stderr
 
 
 def packages(image: Stage) -> Path:

@@ -1,6 +1,7 @@
 """deploy/kubernetes is what Kubernetes and its operators take, and keeps our own rules."""
 
 import copy
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.deploy import prometheus_rule, rules
 from tests.deploy.manifests import EXAMPLE, KUBERNETES, Manifest, Schemas, built, name_of, of_kind, only
 from tests.deploy.rules import RULES, Rule, container, pod
 from worker.kafka.topics import plans
-from worker.settings import Settings
+from worker.settings import Settings, parse
 
 FOLDERS: Final = ("base", EXAMPLE)
 COMPONENTS: Final = sorted(folder.name for folder in (KUBERNETES / "components").iterdir())
@@ -144,6 +145,14 @@ BROKEN: Final[dict[Rule, tuple[Break, ...]]] = {
     ),
     rules.images_are_named_by_digest: (lambda made: container(made).update(image="refund-worker:latest"),),
 }
+
+
+def test_the_settings_that_are_only_proposed_are_settings_too(tmp_path: Path) -> None:
+    text = (KUBERNETES / EXAMPLE / "worker.toml").read_text()
+    proposed = re.sub(r"^# (\[\w+\]|\w+ = .*)$", r"\1", text, flags=re.MULTILINE)
+    assert proposed != text
+    (tmp_path / "worker.toml").write_text(proposed)
+    assert parse(tmp_path / "worker.toml", {}).console.enabled
 
 
 def test_every_rule_is_broken_once() -> None:
