@@ -199,6 +199,12 @@ def test_a_structured_command_can_be_of_any_type(messages: dict[str, dict[str, A
     for kind, (name, data) in mainland.EXAMPLES.items():
         assert fits(payload, example["payload"] | {"type": name, "data": data}), kind
         assert not fits(payload, example["payload"] | {"type": name, "data": {"channel": 1}})
+    encoded = {
+        **{name: value for name, value in example["payload"].items() if name != "data"},
+        "data_base64": "e30=",
+    }
+    assert fits(payload, encoded)
+    assert not fits(payload, encoded | {"data": example["payload"]["data"]})
 
 
 def test_the_headers_of_a_dead_letter_are_those_that_are_written(messages: dict[str, dict[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """CloudEvents 1.0 on Kafka, as a command may come: bare, in binary mode, in structured mode."""
 
+from base64 import b64decode, b64encode
 from typing import Any, Final
 
 import orjson
@@ -8,6 +9,7 @@ import pytest
 from tests.messages.samples import CAUSE, LIMITS, ORIGIN, REQUESTED, TRACEPARENT
 from worker.messages.cloud_events import Headers
 from worker.messages.command import read_command
+from worker.messages.dead_letter import fit
 from worker.messages.invalid import Invalid, Problem
 from worker.refunds.command import Cause, Command
 
@@ -112,6 +114,70 @@ def test_a_structured_event_that_is_no_refund_command_is_refused(field: str, val
     assert isinstance(invalid, Invalid)
     assert invalid.error == Problem.BAD_CLOUD_EVENT
     assert invalid.field.endswith(field)
+
+
+def encoded(inner: bytes, **more: object) -> dict[str, object]:
+    """The envelope with its data as SDKs write it when they are given bytes."""
+    bare = {name: value for name, value in ENVELOPE.items() if name != "data"}
+    return {**bare, "data_base64": b64encode(inner).decode(), **more}
+
+
+def test_data_as_base64_says_the_same() -> None:
+    assert read(encoded(orjson.dumps(REQUESTED)), STRUCTURED) == read(ENVELOPE, STRUCTURED)
+    assert read(encoded(orjson.dumps(REQUESTED), data=None), STRUCTURED) == read(ENVELOPE, STRUCTURED)
+    assert read({**ENVELOPE, "data_base64": None}, STRUCTURED) == read(ENVELOPE, STRUCTURED)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem", "field"),
+    [
+        (encoded(orjson.dumps(REQUESTED), data=REQUESTED), Problem.BAD_CLOUD_EVENT, "data_base64"),
+        (encoded(b"", data_base64="e30=\n"), Problem.BAD_CLOUD_EVENT, "data_base64"),
+        (encoded(b"", data_base64="e30"), Problem.BAD_CLOUD_EVENT, "data_base64"),
+        (encoded(b"", data_base64="é"), Problem.BAD_CLOUD_EVENT, "data_base64"),
+        (encoded(b"", data_base64=7), Problem.BAD_CLOUD_EVENT, "data_base64"),
+        (encoded(b""), Problem.NOT_JSON, ""),
+        (encoded(b"[1]"), Problem.NOT_JSON, ""),
+        (encoded(b"\xff"), Problem.NOT_UTF8, ""),
+        (
+            encoded(orjson.dumps(REQUESTED)[:-1] + b',"paymentId":"other"}'),
+            Problem.DUPLICATE_KEY,
+            "paymentId",
+        ),
+    ],
+    ids=[
+        "two data",
+        "a line end",
+        "no padding",
+        "not ASCII",
+        "a number",
+        "nothing",
+        "an array",
+        "not UTF-8",
+        "a name twice",
+    ],
+)
+def test_data_as_base64_that_is_not_one_command_is_refused(
+    fields: dict[str, object], problem: Problem, field: str
+) -> None:
+    invalid = read(fields, STRUCTURED)
+    assert isinstance(invalid, Invalid)
+    assert (invalid.error, invalid.field) == (problem, field)
+
+
+def test_an_id_given_twice_in_base64_is_nobodys() -> None:
+    twice = orjson.dumps(REQUESTED)[:-1] + b',"refundRequestId":"refund-4712"}'
+    invalid = read(encoded(twice), STRUCTURED)
+    assert isinstance(invalid, Invalid)
+    assert invalid.refund_request_id is None
+
+
+def test_a_token_in_base64_is_masked_in_the_dead_letter() -> None:
+    value = orjson.dumps(
+        encoded(orjson.dumps({**REQUESTED, "appAuthToken": "202408BBsecret", "channel": "mars"}))
+    )
+    letter = fit(value, (), 1_000_000).value or b""
+    assert b"202408BBsecret" not in b64decode(orjson.loads(letter)["data_base64"])
 
 
 def test_an_event_in_a_format_we_do_not_read_is_refused() -> None:

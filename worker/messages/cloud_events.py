@@ -1,12 +1,13 @@
 """The CloudEvents 1.0 side of a record: Kafka binding, binary and structured mode, or none at all."""
 
 import re
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from worker.messages.invalid import NotReadable, Problem, shortened
-from worker.messages.strict_json import read_object
+from worker.messages.strict_json import read_object, refuse_duplicates
 from worker.refunds.command import Cause
 from worker.refunds.entry import Origin
 
@@ -26,11 +27,15 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 @dataclass(frozen=True, slots=True)
 class Unwrapped:
-    """`document` is the whole JSON value of the record, `attributes` the event's, None for a bare record."""
+    """`document` is the whole JSON value of the record, `attributes` the event's, None for a bare record.
+
+    `decoded`: the bytes that `data` was read from, if these were base64 in the document.
+    """
 
     document: dict[str, Any]
     data: object
     attributes: Mapping[str, object] | None
+    decoded: bytes | None = None
 
 
 def header_texts(headers: Headers) -> dict[str, str]:
@@ -51,9 +56,33 @@ def unwrap(value: bytes, texts: Mapping[str, str], size_max: int) -> Unwrapped:
     """Take the event apart without judging its attributes. Raises `NotReadable` if it is no JSON object."""
     document = read_object(value, size_max)
     if texts.get("content-type", "").lower().startswith(STRUCTURED):
-        return Unwrapped(document, document.get("data"), document)
+        decoded = _decoded(document)
+        data = document.get("data") if decoded is None else read_object(decoded, size_max)
+        return Unwrapped(document, data, document, decoded)
     is_event = any(f"ce_{name}" in texts for name in ("specversion", "id", "source", "type"))
     return Unwrapped(document, document, _binary(texts) if is_event else None)
+
+
+def _decoded(document: dict[str, Any]) -> bytes | None:
+    """What is in data_base64, which SDKs write when they are given bytes (CloudEvents' JSON format, 3.1)."""
+    text = document.get("data_base64")
+    if text is None:
+        return None
+    if document.get("data") is not None:
+        raise NotReadable(Problem.BAD_CLOUD_EVENT, "data_base64", "data is there, too", "one of the two")
+    try:
+        return b64decode(text, validate=True)
+    except (TypeError, ValueError):
+        raise NotReadable(
+            Problem.BAD_CLOUD_EVENT, "data_base64", shortened(text), "base64 (RFC 4648)"
+        ) from None
+
+
+def refuse_repeated_names(value: bytes, event: Unwrapped) -> None:
+    """Raise `NotReadable` if an object in the record's value, or in what it has as base64, gives a name twice."""
+    refuse_duplicates(value, event.document)
+    if event.decoded is not None and isinstance(event.data, dict):
+        refuse_duplicates(event.decoded, event.data)
 
 
 def cause_of(event: Unwrapped | None, texts: Mapping[str, str], origin: Origin) -> Cause:

@@ -15,20 +15,20 @@ from worker.messages.cloud_events import (
     cause_of,
     check_event,
     header_texts,
+    refuse_repeated_names,
     type_of,
     unwrap,
 )
 from worker.messages.command_limits import AMS, MAINLAND, CommandLimits, InterfaceName
 from worker.messages.invalid import Invalid, NotReadable, Problem
 from worker.messages.shapes import SHAPES, read_shape, readable_id
-from worker.messages.strict_json import refuse_duplicates
 from worker.messages.texts import is_refund_request_id
 from worker.refunds.command import Cause, Command
 from worker.refunds.entry import Origin
 
 __all__ = ["COMMAND_TYPES", "COMMAND_VERSION", "CommandLimits", "is_refund_request_id", "read_command"]
 
-COMMAND_VERSION: Final = 2
+COMMAND_VERSION: Final = 3
 """Counted up whenever a command that could be read is refused from then on."""
 
 COMMAND_TYPES: Final = (REQUESTED, *SHAPES)
@@ -58,7 +58,7 @@ def read_command(
         event = unwrap(value, texts, limits.size_max)
         refund_request_id = _readable_id(event)
         try:
-            refuse_duplicates(value, event.document)
+            refuse_repeated_names(value, event)
         except NotReadable as fault:
             if fault.field in _id_fields(event):
                 refund_request_id = None  # which of the two?

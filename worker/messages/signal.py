@@ -12,13 +12,13 @@ from worker.messages.cloud_events import (
     cause_of,
     check_event,
     header_texts,
+    refuse_repeated_names,
     type_of,
     unwrap,
 )
 from worker.messages.instructed import INSTRUCTION_TYPES, Instructed, read_instruction
 from worker.messages.invalid import Invalid, NotReadable, Problem
 from worker.messages.notified import NOTIFIED, Notified, read_notice
-from worker.messages.strict_json import refuse_duplicates
 from worker.refunds.entry import Origin
 
 SIGNAL_SIZE_MAX: Final = 1_048_576  # a re-issue carries a command, with its texts quoted once more
@@ -35,7 +35,7 @@ def read_signal(value: bytes | None, headers: Headers, origin: Origin) -> Signal
         if value is None:
             raise NotReadable(Problem.TOMBSTONE, "", "the record has no value", "a signal as JSON")
         event = unwrap(value, texts, SIGNAL_SIZE_MAX)
-        refuse_duplicates(value, event.document)
+        refuse_repeated_names(value, event)
         if event.attributes is None:
             expected = f"{NOTIFIED!r} (CloudEvents 1.0)"
             raise NotReadable(Problem.BAD_CLOUD_EVENT, "ce_type", "missing", expected)
