@@ -11,14 +11,14 @@ from typing import Final, NamedTuple, Protocol
 
 from worker.desk.answers import Row, Total
 from worker.desk.rows import row_of
-from worker.messages.ledger import HEAD_KEY, read_entry
+from worker.messages.ledger import HEAD_KEY, begins_as_final, read_entry
 from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry
 from worker.refunds.issue import first_issue, issue_id, issue_number
 from worker.stream.ports import Record
 
 log = logging.getLogger(__name__)
 FINALS_MAX: Final = 100_000
-SLICE: Final = 200  # records that are taken at once, before calls and heartbeats get their turn
+SLICE: Final = 50  # records that are taken at once, before calls and heartbeats get their turn
 MARK: Final = b"#"  # in keys of what is no refund's entry
 
 
@@ -115,23 +115,30 @@ class View:
         if record.value is None:
             self._forget((record.partition, key.decode(errors="replace")))
             return
+        if begins_as_final(record.value):
+            # Years of them may come before the first that is open: only their place is wanted.
+            self._final((record.partition, key.decode(errors="replace")), record.offset)
+            return
         entry = read_entry(key, record.value)
         match entry:
             case OpenEntry(refund_request_id=name):
                 self._forget((record.partition, name))
                 self._keep((record.partition, name), Kept(row_of(entry, record.partition), record.offset))
             case FinalEntry(refund_request_id=name):
-                self._forget((record.partition, name))
-                self._finals[record.partition, name] = record.offset
-                if len(self._finals) > self._finals_max:
-                    self._finals.popitem(last=False)
-                    self.forgets = True
+                self._final((record.partition, name), record.offset)
             case OpaqueEntry(refund_request_id=name):
                 self._forget((record.partition, name))
                 self._opaque[record.partition, name] = record.offset
             case _:
                 self.unreadable += 1
                 log.warning("%s-%d@%d is no entry that can be read", record.topic, *_place(record))
+
+    def _final(self, key: tuple[int, str], offset: int) -> None:
+        self._forget(key)
+        self._finals[key] = offset
+        if len(self._finals) > self._finals_max:
+            self._finals.popitem(last=False)
+            self.forgets = True
 
     def _keep(self, key: tuple[int, str], kept: Kept) -> None:
         row = kept.row

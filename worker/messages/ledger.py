@@ -22,6 +22,8 @@ _DECODERS: Final[Mapping[int, Callable[[dict[str, Any]], OpenEntry | FinalEntry 
     ledger_v1.VERSIONS, ledger_v1.read
 )
 
+_FINALS: Final = tuple(b'{"v":%d,"kind":"final",' % version for version in ledger_v1.VERSIONS)
+
 
 @dataclass(frozen=True, slots=True)
 class BadEntry:
@@ -42,6 +44,11 @@ def write_entry(entry: OpenEntry | FinalEntry | Head) -> bytes:
     again.
     """
     return orjson.dumps(ledger_v1.write(entry))
+
+
+def begins_as_final(value: bytes) -> bool:
+    """Whether this is a final entry as this release writes it, told from its first bytes: most entries are one."""
+    return value.startswith(_FINALS)
 
 
 def read_entry(key: bytes | None, value: bytes | None) -> Entry | BadEntry:
