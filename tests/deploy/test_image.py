@@ -24,6 +24,9 @@ from worker import __version__
 from worker.operations import simulated_keys
 from worker.operations.keys import write_new
 
+# The first test waits for an installation, and 20 s become minutes where others work too.
+pytestmark = pytest.mark.timeout(400)
+
 TEXT: Final = FILE.read_text()
 
 
