@@ -80,6 +80,11 @@ def test_every_command_is_one_that_the_command_line_takes(command: str) -> None:
     parse([VALUES.get(word, word) for word in words])
 
 
+@both
+def test_every_command_stands_on_one_line_to_be_copied(book: Path) -> None:
+    assert not [command for command in COMMAND.findall(book.read_text()) if "\n" in command]
+
+
 def test_both_languages_name_the_same_commands_in_the_same_places() -> None:
     english, chinese = sections(ENGLISH), sections(CHINESE)
     for name in ALERTS:
