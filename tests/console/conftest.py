@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,13 @@ async def browser(chromium: Path) -> AsyncIterator[Browser]:
 
     It lives in the session's event loop, and so do the tests that use it.
     """
+    async with launched(chromium) as running:
+        yield running
+
+
+@asynccontextmanager
+async def launched(chromium: Path) -> AsyncIterator[Browser]:
+    """A browser for one event loop."""
     async with async_playwright() as driver:
         running = await driver.chromium.launch(executable_path=chromium, args=[*FLAGS])
         yield running

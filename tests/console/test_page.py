@@ -204,6 +204,7 @@ async def test_a_session_that_is_over_leads_back_to_signing_in(browser: Browser,
         await ada.presses("button", "Sign out")
         await expect(ada.page.get_by_label("Your name")).to_be_focused()
         await expect(ada.page.get_by_text(PARKED)).to_have_count(0)
+        assert await ada.page.evaluate("localStorage.getItem('console.page')") is None
 
 
 async def test_a_wrong_token_is_told_and_the_right_one_then_opens(browser: Browser, tmp_path: Path) -> None:

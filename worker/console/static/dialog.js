@@ -2,7 +2,7 @@
 
 import { Refused } from "./api.js";
 import { h } from "./dom.js";
-import { control, typed } from "./form.js";
+import { control, follow, typed } from "./form.js";
 import { named, say } from "./words.js";
 
 const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("dialog"));
@@ -28,6 +28,7 @@ export function ask(asked) {
     const leave = h("button", { type: "button", id: "dialog-leave", on: { click: () => dialog.close() } }, say("dialog.leave"));
     const form = h("form", { novalidate: true }, ...asked.fields.map(control), failed, waiting, h("div", { class: "buttons" }, leave, go));
 
+    follow(form, asked.fields);
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const values = typed(form, asked.fields);

@@ -18,6 +18,7 @@ import { say } from "./words.js";
  * @property {[string, string][]} [options] values and what they are called
  * @property {string} [complete] for autocomplete
  * @property {string} [mode] for inputmode
+ * @property {[string, string]} [when] only asked for while another field has this value
  */
 
 /** A field's elements. Its control has the id `field-<name>`. @param {Field} field */
@@ -46,7 +47,16 @@ export function control(field) {
       autocomplete: field.complete ?? "off", inputmode: field.mode,
     });
   }
-  return h("div", { class: "field" }, h("label", { for: id }, field.label), input, hint, wrong);
+  return h("div", { class: "field", hidden: field.when !== undefined }, h("label", { for: id }, field.label), input, hint, wrong);
+}
+
+/** Show each field as long as it is asked for. @param {HTMLFormElement} form @param {Field[]} fields */
+export function follow(form, fields) {
+  form.addEventListener("change", () => {
+    for (const { name, when } of fields) {
+      if (when) form.querySelector(`#field-${name}`).parentElement.hidden = new FormData(form).get(when[0]) !== when[1];
+    }
+  });
 }
 
 /**
@@ -55,9 +65,11 @@ export function control(field) {
  * @returns {Record<string, string> | null}
  */
 export function typed(form, fields) {
-  const values = Object.fromEntries(fields.map(({ name }) => [name, String(new FormData(form).get(name) ?? "").trim()]));
+  const data = new FormData(form);
+  const asked = fields.filter(({ when }) => !when || data.get(when[0]) === when[1]);
+  const values = Object.fromEntries(asked.map(({ name }) => [name, String(data.get(name) ?? "").trim()]));
   let first = null;
-  for (const field of fields) {
+  for (const field of asked) {
     const text = fault(field, values[field.name]);
     const input = form.querySelector(`#field-${field.name}`);
     form.querySelector(`#field-${field.name}-wrong`).textContent = text;

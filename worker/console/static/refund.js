@@ -98,7 +98,7 @@ async function instruct(shown, name, actions, changed) {
   const verdict = [
     { name: "as", label: say("field.as"), kind: "radio", options: [["succeeded", say("field.as.succeeded")], ["failed", say("field.as.failed")]] },
     { name: "evidence", label: say("field.evidence"), hint: say("field.evidence.hint"), kind: "area", max: 1024 },
-    { name: "next_action", label: say("field.next_action"), hint: say("field.next_action.hint"), kind: "choice", optional: true,
+    { name: "next_action", label: say("field.next_action"), hint: say("field.next_action.hint"), kind: "choice", optional: true, when: ["as", "failed"],
       options: [["", say("field.next_action.same")], ...actions.map((action) => [action, named("action", action)])] },
   ];
   const done = await ask({
