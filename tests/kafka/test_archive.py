@@ -103,11 +103,13 @@ async def test_a_topic_that_is_not_there_is_named_with_its_cure(looked_up: Kafka
         await looked_up.partitions("no-such-topic")
 
 
-async def test_after_a_fault_the_next_look_up_connects_anew(
-    settings: Settings, looked_up: KafkaArchive
-) -> None:
-    topic = settings.topics.results
+async def test_after_a_fault_the_next_look_up_connects_anew(settings: Settings) -> None:
+    topic, hasty = settings.topics.results, settings.kafka.model_copy(update={"request_timeout_s": 2.0})
     await write(settings, [b"0"])
-    with pytest.raises(Unreachable):
-        await looked_up.bounds(topic, 99)
-    assert await looked_up.bounds(topic, 1) == range(2)
+    looked_up = KafkaArchive(hasty)
+    try:
+        with pytest.raises(Unreachable):
+            await looked_up.bounds(topic, 99)
+        assert await looked_up.bounds(topic, 1) == range(2)
+    finally:
+        await looked_up.close()
