@@ -6,7 +6,16 @@ import pytest
 
 from tests.settings.certificates import certificate
 from tests.settings.files import ALIPAY_PRIVATE, ALIPAY_PUBLIC, MAINLAND, PUBLIC, problems, written
-from worker.operations.check import Finding, check, clock_findings, expiry_findings, exposed, proved, wrong
+from worker.operations.check import (
+    Finding,
+    check,
+    clock_findings,
+    connection_findings,
+    expiry_findings,
+    exposed,
+    proved,
+    wrong,
+)
 from worker.refunds.reply import (
     Misconfigured,
     NotFound,
@@ -16,7 +25,7 @@ from worker.refunds.reply import (
     Unknown,
     Unreadable,
 )
-from worker.settings import Settings, SettingsWrong, load
+from worker.settings import KafkaSettings, Settings, SettingsWrong, load
 from worker.simulator import AlipaySimulator, SimulatorSettings
 from worker.simulator.accounts import AppSettings
 
@@ -218,3 +227,25 @@ def test_a_secret_that_others_may_read_is_warned_about(tmp_path: Path, mode: int
         assert finding.good
         assert "channels.local.private_key_file" in finding.text
         assert "chmod o=" in finding.cure
+
+
+@pytest.mark.parametrize(
+    ("servers", "protocol", "warned"),
+    [
+        ("kafka:9092", "PLAINTEXT", True),
+        ("kafka:9092", "SASL_PLAINTEXT", True),
+        ("kafka:9092", "SASL_SSL", False),
+        ("localhost:9092,127.0.0.1:9093", "PLAINTEXT", False),
+    ],
+)
+def test_a_kafka_elsewhere_without_tls_is_warned_about(servers: str, protocol: str, warned: bool) -> None:
+    kafka = KafkaSettings.model_validate({"bootstrap_servers": servers, "security_protocol": protocol})
+    assert [finding.warning for finding in connection_findings(kafka)] == [True] * warned
+
+
+@pytest.mark.parametrize(("days", "warned"), [(-1, True), (10, True), (100, False)])
+def test_a_client_certificate_that_ends_is_warned_about(tmp_path: Path, days: int, warned: bool) -> None:
+    file = tmp_path / "client.crt"
+    file.write_bytes(certificate(PUBLIC, ALIPAY_PRIVATE, "worker", days, datetime.now(UTC)))
+    kafka = KafkaSettings(bootstrap_servers="kafka:9092", security_protocol="SSL", ssl_cert_file=file)
+    assert bool(list(connection_findings(kafka))) is warned

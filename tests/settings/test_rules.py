@@ -56,6 +56,29 @@ def test_sasl_needs_a_user_and_a_password(tmp_path: Path) -> None:
     assert places == {"worker.toml: kafka.sasl_username", "worker.toml: kafka.sasl_password_file"}
 
 
+@pytest.mark.parametrize(
+    ("servers", "protocol", "mechanism", "places"),
+    [
+        ("kafka:9092", "SASL_PLAINTEXT", "PLAIN", ["WORKER_KAFKA__SASL_MECHANISM"]),
+        ("127.0.0.1:9092,kafka:9092", "SASL_PLAINTEXT", "PLAIN", ["WORKER_KAFKA__SASL_MECHANISM"]),
+        ("kafka:9092", "SASL_SSL", "PLAIN", []),
+        ("kafka:9092", "SASL_PLAINTEXT", "SCRAM-SHA-512", []),
+        ("127.0.0.1:9092,localhost:9093,[::1]:9094", "SASL_PLAINTEXT", "PLAIN", []),
+    ],
+)
+def test_a_password_is_never_sent_readable_to_another_machine(
+    tmp_path: Path, servers: str, protocol: str, mechanism: str, places: list[str]
+) -> None:
+    environ = {
+        "KAFKA_BOOTSTRAP_SERVERS": servers,
+        "WORKER_KAFKA__SECURITY_PROTOCOL": protocol,
+        "WORKER_KAFKA__SASL_MECHANISM": mechanism,
+        "WORKER_KAFKA__SASL_USERNAME": "worker",
+        "WORKER_KAFKA__SASL_PASSWORD_FILE": str(tmp_path / "private.pem"),
+    }
+    assert [problem.place for problem in problems(written(tmp_path), environ)] == places
+
+
 def test_a_client_certificate_and_its_key_belong_together(tmp_path: Path) -> None:
     environ = {
         "WORKER_KAFKA__SECURITY_PROTOCOL": "SSL",

@@ -50,7 +50,6 @@ from worker.settings.rules import files as files_of
 CLOCK_OFF_MAX_S: Final = 30.0
 """Alipay does not say how far a request-time may be off; leases and quiet times need far less than this."""
 
-
 EXPIRES_SOON_S: Final = 30 * 86_400.0
 """How long before its end a certificate is warned about."""
 
@@ -116,11 +115,17 @@ async def _kafka(settings: Settings) -> list[Finding]:
     return [
         Finding("kafka", f"{servers} {release.text}", release.cure),
         *(Finding("kafka", one.text, one.cure) for one in unfit),
-        *_own_certificate(settings.kafka),
+        *connection_findings(settings.kafka),
     ]
 
 
-def _own_certificate(kafka: KafkaSettings) -> Iterator[Finding]:
+def connection_findings(kafka: KafkaSettings) -> Iterator[Finding]:
+    """How well the way to Kafka is protected."""
+    if not kafka.tls and not kafka.local:
+        text = (
+            f"{kafka.security_protocol}: whoever is on the way to the brokers can read and change everything"
+        )
+        yield Finding("kafka", text, "set kafka.security_protocol = SASL_SSL, or SSL", warning=True)
     if kafka.ssl_cert_file is not None:
         ends = x509.load_pem_x509_certificate(kafka.ssl_cert_file.read_bytes()).not_valid_after_utc
         name = f"ssl_cert_file {str(kafka.ssl_cert_file)!r}"

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from typing_extensions import override
 
 from worker.settings.channels import ChannelName, ChannelSettings
-from worker.settings.console import ConsoleSettings
+from worker.settings.console import ConsoleSettings, is_loopback
 from worker.settings.notifications import NotificationSettings
 from worker.settings.section import Count, File, NotNegative, Positive, Section
 from worker.stream.limits import Limits
@@ -57,6 +57,11 @@ class KafkaSettings(Section):
     @property
     def sasl(self) -> bool:
         return self.security_protocol.startswith("SASL")
+
+    @property
+    def local(self) -> bool:
+        """Whether all brokers that are named are on this machine."""
+        return all(is_loopback(one.rpartition(":")[0]) for one in self.bootstrap_servers.split(","))
 
 
 class TopicSettings(Section):

@@ -82,9 +82,13 @@ def missing_files(settings: Settings) -> Findings:
 
 def _shown(setting: str, file: Path) -> str:
     """The file's name, unless it may be the secret itself, written where the name of its file belongs."""
-    looks_like_one = len(str(file)) <= NAME_MAX and (len(file.parts) > 1 or 0 < len(file.suffix) <= len(".token"))
+    looks_like_one = len(str(file)) <= NAME_MAX and (
+        len(file.parts) > 1 or 0 < len(file.suffix) <= len(".token")
+    )
     if setting in SECRET_FILES and not looks_like_one:
-        return "(the name is not shown, because it may be the secret itself; the file's name is expected here)"
+        return (
+            "(the name is not shown, because it may be the secret itself; the file's name is expected here)"
+        )
     return repr(str(file))
 
 
@@ -115,6 +119,11 @@ def _kafka(settings: Settings) -> Findings:
         yield Finding("kafka.sasl_password_file", f"missing; {kafka.security_protocol} needs a file with it")
     if not kafka.sasl and (kafka.sasl_username or kafka.sasl_password_file):
         yield Finding("kafka.security_protocol", f"{kafka.security_protocol} ignores sasl_…; set SASL_SSL")
+    if kafka.sasl and not kafka.tls and kafka.sasl_mechanism == "PLAIN" and not kafka.local:
+        text = "PLAIN without TLS sends the password for everybody on the way to read"
+        yield Finding(
+            "kafka.sasl_mechanism", f"{text}; set security_protocol = SASL_SSL, or use SCRAM-SHA-512"
+        )
     if not kafka.tls and (kafka.ssl_ca_file or kafka.ssl_cert_file):
         yield Finding(
             "kafka.security_protocol", f"{kafka.security_protocol} ignores ssl_…; set SSL or SASL_SSL"
