@@ -3,10 +3,11 @@
 import json
 import re
 import tempfile
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -116,9 +117,15 @@ def _commands() -> tuple[Parts, ...]:
             )
         ),
         (envelope.read_bytes(), *STRUCTURED),
+        (orjson.dumps(_encoded(json.loads(envelope.read_bytes()))), *STRUCTURED),
         (envelope.read_bytes(), *BARE),
         (b"", *BARE),
     )
+
+
+def _encoded(event: dict[str, Any]) -> dict[str, Any]:
+    data = event.pop("data")
+    return event | {"data_base64": b64encode(orjson.dumps(data)).decode()}
 
 
 # Ledger entries.

@@ -73,8 +73,10 @@ def _decoded(document: dict[str, Any]) -> bytes | None:
     try:
         return b64decode(text, validate=True)
     except (TypeError, ValueError):
+        # Not quoted: a merchant's token could be in it, where nobody would mask it.
+        found = "not base64"
         raise NotReadable(
-            Problem.BAD_CLOUD_EVENT, "data_base64", shortened(text), "base64 (RFC 4648)"
+            Problem.BAD_CLOUD_EVENT, "data_base64", found, "base64 (RFC 4648) on one line"
         ) from None
 
 
