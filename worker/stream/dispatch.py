@@ -189,7 +189,6 @@ class Dispatcher:
             self._meter.operator_halted(name, halted)
             if not halted:
                 line.gateway.resumed()
-        self._pump()
 
     def _release(self, halting: Credential | Switch) -> None:
         # Each is a record of the next transaction: a batch of them at a time, the rest at the next ticks.
