@@ -235,6 +235,21 @@ async def test_another_sites_page_cannot_use_up_the_guesses(tmp_path: Path) -> N
         await served.sign_in()
 
 
+async def test_who_replaces_the_token_locks_out_whoever_knew_the_last_one(tmp_path: Path) -> None:
+    async with stand(tmp_path) as served:
+        page = await served.sign_in()
+        for token, typed, expected in (
+            ("another-token-that-only-operators-know-01", TOKEN, 401),
+            ("short", "short", 401),
+            ("another-token-that-only-operators-know-01", "another-token-that-only-operators-know-01", 200),
+        ):
+            (tmp_path / "console.token").write_text(token)
+            assert (await served.call("GET", "/api/overview", X_Console_Page=page))[0] == 401
+            assert (await served.call("POST", "/api/session", {"who": "A", "token": typed}))[0] == expected
+        (tmp_path / "console.token").unlink()
+        assert (await served.call("POST", "/api/session", {"who": "Ada", "token": TOKEN}))[0] == 401
+
+
 # Behind a proxy.
 
 SECRET: Final = "s" * 40

@@ -36,7 +36,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def known(clock: Clock) -> Sessions:
-    return Sessions(TOKEN, LASTS_S, clock)
+    return Sessions(lambda: TOKEN, LASTS_S, clock)
 
 
 def test_a_session_says_who_until_it_ends(known: Sessions, clock: Clock) -> None:
@@ -53,8 +53,8 @@ def test_another_worker_with_the_same_token_knows_it_and_one_with_another_does_n
     known: Sessions, clock: Clock
 ) -> None:
     halves = known.begin("Ada")
-    assert Sessions(TOKEN, LASTS_S, clock).find(halves) is not None
-    assert Sessions(TOKEN + b"0", LASTS_S, clock).find(halves) is None
+    assert Sessions(lambda: TOKEN, LASTS_S, clock).find(halves) is not None
+    assert Sessions(lambda: TOKEN + b"0", LASTS_S, clock).find(halves) is None
 
 
 def test_no_byte_of_either_half_may_change(known: Sessions) -> None:
@@ -132,3 +132,14 @@ def test_secrets_are_the_same_or_not() -> None:
     assert same_secret(b"x" * 40, b"x" * 40)
     assert not same_secret(b"x" * 40, b"x" * 41)
     assert not same_secret(b"", b"x")
+    assert not same_secret(b"", b"")
+
+
+def test_without_a_token_nobody_gets_in_and_nobody_stays(clock: Clock) -> None:
+    token = TOKEN
+    known = Sessions(lambda: token, LASTS_S, clock)
+    halves = known.begin("Ada")
+    token = b""
+    assert not known.is_token("")
+    assert known.find(halves) is None
+    assert known.find(known.begin("Eve")) is None

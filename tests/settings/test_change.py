@@ -161,3 +161,15 @@ def test_merchants_come_and_go(tmp_path: Path) -> None:
     found = changed(tmp_path, more)
     assert (found.applied, found.restart) == (("channels.local.merchants.shop",), ())
     assert [one.merchant for one in found.channels["local"].token_files] == ["shop"]
+
+
+def test_a_replaced_token_of_the_console_applies_at_once_and_another_file_does_not(tmp_path: Path) -> None:
+    text = MINIMAL + '\n[console]\nenabled = true\ntoken_file = "{folder}/console.token"\n'
+    for name in ("console.token", "other.token"):
+        (tmp_path / name).write_text("s" * 32)
+    began = read(tmp_path, text=text)
+    (tmp_path / "console.token").write_text("t" * 32)
+    found = change(began, began, read(tmp_path, text=text))
+    assert (found.applied, found.restart) == (("console.token_file",), ())
+    other = change(began, began, read(tmp_path, text=text.replace("console.token", "other.token")))
+    assert (other.applied, other.restart) == ((), ("console.token_file",))

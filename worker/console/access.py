@@ -90,11 +90,11 @@ class ByToken:
 
 
 class ByProxy:
-    """`header`: where the proxy names who has signed in; `secret`: what only the proxy knows."""
+    """`header`: where the proxy names who has signed in; `secret`: what only the proxy knows, asked for each time."""
 
     kind: Literal["token", "proxy"] = "proxy"
 
-    def __init__(self, header: str, secret: bytes, monotonic: Callable[[], float]) -> None:
+    def __init__(self, header: str, secret: Callable[[], bytes], monotonic: Callable[[], float]) -> None:
         self._header = header
         self._secret = secret
         self._monotonic = monotonic
@@ -108,7 +108,7 @@ class ByProxy:
         # Given twice, one of them may be the visitor's own.
         if len(names) != 1 or len(shown) != 1:
             return ""
-        if not same_secret(shown[0].encode("utf-8", "surrogateescape"), self._secret):
+        if not same_secret(shown[0].encode("utf-8", "surrogateescape"), self._secret()):
             self._warn(request.remote or "")
             return ""
         return who_in(names[0]) if PAGE_HEADER in request.headers else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Final
@@ -17,7 +18,7 @@ from worker.desk.answers import Desk
 from worker.refunds.money import EXPONENTS
 from worker.settings import MainlandSettings, Settings
 from worker.settings.console import ConsoleSettings
-from worker.settings.console_rules import secret_in
+from worker.settings.console_rules import usable_secret
 
 BODY_MAX: Final = 16_384
 SHUTDOWN_MAX_S: Final = 1.0
@@ -34,7 +35,7 @@ INDEX: Final = "index.html"
 
 @asynccontextmanager
 async def serving(settings: ConsoleSettings, desk: Desk, choices: Sequence[Choice]) -> AsyncIterator[str]:
-    """Serves while the context is open; yields the URL. Raises OSError: a port in use, a secret that is gone."""
+    """Serves while the context is open; yields the URL. Raises OSError if the port is taken."""
     access = access_of(settings, SystemClock())
     guard = Guard(access)
     runner = web.AppRunner(
@@ -62,12 +63,16 @@ def application(guard: Guard, api: Api) -> web.Application:
 
 
 def access_of(settings: ConsoleSettings, clock: SystemClock) -> Access:
-    """How people get in. The rules of the settings see to it that there is exactly one way. Raises OSError."""
+    """How people get in. The rules of the settings see to it that there is exactly one way.
+
+    The secret is read whenever it is needed: who replaces the file locks out whoever knew what was in it.
+    """
     if settings.token_file is not None:
-        sessions = Sessions(secret_in(settings.token_file), settings.session_max_s, clock.now)
+        sessions = Sessions(partial(usable_secret, settings.token_file), settings.session_max_s, clock.now)
         return ByToken(sessions, WrongTokens(clock.monotonic))
     if settings.proxy_secret_file is not None:
-        return ByProxy(settings.proxy_user_header, secret_in(settings.proxy_secret_file), clock.monotonic)
+        secret = partial(usable_secret, settings.proxy_secret_file)
+        return ByProxy(settings.proxy_user_header, secret, clock.monotonic)
     raise ValueError("neither console.token_file nor console.proxy_secret_file")
 
 

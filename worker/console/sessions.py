@@ -40,11 +40,13 @@ class Halves:
 
 
 class Sessions:
-    """`token`: what people type; another token ends all sessions. `now`: Unix seconds."""
+    """`token`: what people type, asked for each time: another one ends all sessions, and b"" lets nobody in.
 
-    def __init__(self, token: bytes, lasts_s: float, now: Callable[[], float]) -> None:
-        self._token = _digest(token)
-        self._key = hmac.digest(token, b"console session", "sha256")
+    `now`: Unix seconds.
+    """
+
+    def __init__(self, token: Callable[[], bytes], lasts_s: float, now: Callable[[], float]) -> None:
+        self._token = token
         self._lasts_s = lasts_s
         self._now = now
         self._ended: dict[str, float] = {}
@@ -55,17 +57,18 @@ class Sessions:
 
     def is_token(self, typed: str) -> bool:
         """Takes as long for any text."""
-        return hmac.compare_digest(_digest(typed.strip().encode()), self._token)
+        return same_secret(typed.strip().encode(), self._token())
 
     def begin(self, who: str) -> Halves:
         """A session of a name that `who_in` has let through."""
         said = [who, self._now() + self._lasts_s, secrets.token_hex(16)]
         cookie = base64.urlsafe_b64encode(orjson.dumps(said)).decode().rstrip("=")
-        return Halves(cookie, self._sign(cookie))
+        return Halves(cookie, _signature(self._token(), cookie))
 
     def find(self, halves: Halves) -> Session | None:
         """The session that both halves belong to, until it ends."""
-        if not same_secret(_bytes(halves.page), _bytes(self._sign(halves.cookie))):
+        token = self._token()
+        if not token or not same_secret(_bytes(halves.page), _bytes(_signature(token, halves.cookie))):
             return None
         if halves.cookie in self._ended:
             return None
@@ -82,10 +85,6 @@ class Sessions:
         if len(self._ended) >= ENDED_MAX:
             del self._ended[next(iter(self._ended))]
         self._ended[halves.cookie] = session.ends_at
-
-    def _sign(self, cookie: str) -> str:
-        signature = hmac.digest(self._key, _bytes(cookie), "sha256")
-        return base64.urlsafe_b64encode(signature).decode().rstrip("=")
 
 
 class WrongTokens:
@@ -116,9 +115,14 @@ def who_in(text: str) -> str:
     return name if 0 < len(name) <= WHO_MAX and name.isprintable() else ""
 
 
-def same_secret(one: bytes, other: bytes) -> bool:
-    """Takes as long for any two."""
-    return hmac.compare_digest(_digest(one), _digest(other))
+def same_secret(shown: bytes, secret: bytes) -> bool:
+    """Takes as long for any that is shown. Where there is no secret, nothing is the same."""
+    return bool(secret) and hmac.compare_digest(_digest(shown), _digest(secret))
+
+
+def _signature(token: bytes, cookie: str) -> str:
+    key = hmac.digest(token, b"console session", "sha256")
+    return base64.urlsafe_b64encode(hmac.digest(key, _bytes(cookie), "sha256")).decode().rstrip("=")
 
 
 def _bytes(header: str) -> bytes:

@@ -18,6 +18,10 @@ FIXED: Final = IDENTITY | {"ca_file", "connections_max", "keep_alive_s", "curren
 """Fields of a channel that stay as they were at the start."""
 
 
+READ_ANEW: Final = frozenset({"console.token_file", "console.proxy_secret_file"})
+"""The console reads its secret whenever it needs it, from the file that was named at the start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """Settings, and what was in the files they name: (setting, file) → SHA-256, "" if it cannot be read."""
@@ -51,12 +55,16 @@ def change(started: Known, last: Known, new: Known) -> Change:
     longest_s = max(channel.deadline_s for channel in old.values())
     late = {name for name in same if channels[name].deadline_s > longest_s}
 
+    def same_file(path: str) -> bool:
+        name = path.partition(".")[2]
+        return bool(getattr(started.settings.console, name) == getattr(new.settings.console, name))
+
     def applies(path: str) -> bool:
         table, _, rest = path.partition(".")
         name, _, rest = rest.partition(".")
         setting = rest.partition(".")[0]
         if table != "channels":
-            return path == "reload_s"
+            return path == "reload_s" or (path in READ_ANEW and same_file(path))
         return name in same and setting not in FIXED and not (setting == "deadline_s" and name in late)
 
     return Change(

@@ -70,6 +70,15 @@ def unfit_secrets(settings: Settings) -> Findings:
             )
 
 
+def usable_secret(file: Path) -> bytes:
+    """The secret in a file as it is now; b"" if it cannot be read or is too easily guessed."""
+    try:
+        secret = secret_in(file)
+    except OSError:
+        return b""
+    return secret if len(secret) >= SECRET_MIN else b""
+
+
 def secret_in(file: Path) -> bytes:
     """The first line of a file: what follows it, an editor's last newline too, is no part of the secret."""
     return file.read_bytes().partition(b"\n")[0].strip()

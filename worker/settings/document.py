@@ -94,10 +94,11 @@ names start at the folder the worker is started in. Times are seconds.
 
 The worker looks at this file, and at every file it names, each `reload_s` (default 10; 0: never) and at every SIGHUP.
 Channels' keys, key versions, certificates, tokens, terms, pace and deadlines then apply from the next call on; a call
-under way ends with what it began with, and what throttling has taught about a channel's rate is kept. Files that are
-wrong change nothing: the log says what is wrong, `refund_worker_settings_reload_failures_total` counts. All other
-changes are named in the log with "restart needed"; so is a `deadline_s` longer than the longest at the start, and a
-channel whose account, interface, environment or `base_url` changes keeps all it had until then.
+under way ends with what it began with, and what throttling has taught about a channel's rate is kept. A new
+token of the console applies at once, and ends all sessions. Files that are wrong change nothing: the log says what is
+wrong, `refund_worker_settings_reload_failures_total` counts. All other changes are named in the log with "restart
+needed"; so is a `deadline_s` longer than the longest at the start, and a channel whose account, interface, environment
+or `base_url` changes keeps all it had until then.
 """
 
 
