@@ -39,7 +39,7 @@ async def watched(here: World, prometheus: Path, tmp_path: Path) -> AsyncIterato
 async def test_each_fault_fires_the_alerts_that_are_about_it_and_no_others(
     here: World, watched: Prometheus
 ) -> None:
-    """Alipay refuses the key, contradicts, is away; rubbish is read; the worker dies."""
+    """Alipay refuses the key, contradicts, is away; a person halts; rubbish is read; the worker dies."""
     names = here.ids(60)
     await here.ask(*(refund(name) for name in names[:20]))
     await here.until(here.final(names[:20]), "outcomes")
@@ -51,6 +51,12 @@ async def test_each_fault_fires_the_alerts_that_are_about_it_and_no_others(
     await watched.until_firing({"RefundChannelHalted"})
     here.simulator.endpoint.revoked.discard(CLIENT_ID)
     await here.until(here.final([names[20]]), "an outcome")
+    await watched.until_firing(set())
+
+    word = ("--by", "somebody", "--reason", "to see who is called")
+    await here.command("halt", "global", *word)
+    await watched.until_firing({"RefundOperatorHalt"})
+    await here.command("resume", "global", *word)
     await watched.until_firing(set())
 
     here.simulator.behaviour.script(names[21], mode("wrong_echo"))
