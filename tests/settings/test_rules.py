@@ -22,6 +22,7 @@ BROKEN = [
     ("TOPICS__MAX_MESSAGE_BYTES", "1000000", "stream.record_size_max"),
     ("STREAM__OPEN_MAX", "0", "stream.open_max"),
     ("STREAM__LEASE_S", "-1", "stream.lease_s"),
+    ("STREAM__LEASE_S", "0.9", "stream.lease_s"),
     ("STREAM__BRAKE_RATIO", "1.5", "stream.brake_ratio"),
     ("STREAM__BRAKE_WINDOW", "10", "stream.brake_records_min"),
     ("STREAM__SUSPECT_RATIO", "1.5", "stream.suspect_ratio"),

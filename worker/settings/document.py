@@ -47,7 +47,7 @@ STREAM: Final[Mapping[str, str]] = {
     "commit_interval_s": "the shortest time between a partition's transactions",
     "commit_records_max": "records in one transaction",
     "commit_deadline_s": "the limit for one transaction; after it the commit is in doubt",
-    "lease_s": "no call starts when the last good commit is older",
+    "lease_s": "no call starts when the last good commit is older, or the news of what operators have halted",
     "lease_margin_s": "kept between the end of a call and the loss of a partition",
     "quiet_commit_s": "an idle partition commits its head this often",
     "opening_deadline_s": "the limit for initialising a writer, and for each step of a replay",

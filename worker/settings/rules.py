@@ -17,6 +17,7 @@ RECORD_OVERHEAD_MAX: Final = 512
 """Bytes that a batch and its record add to key, value and headers, rounded up."""
 
 TOPIC_FIELDS: Final = ("commands", "results", "ledger", "dead_letters", "signals", "control")
+LEASE_MIN_S: Final = 1.0
 MAY_BE_ZERO: Final = frozenset({"poll_wait_s"})
 
 
@@ -232,6 +233,12 @@ def _stream(settings: Settings) -> Findings:
         value = getattr(stream, field.name)
         if value < 0 or (value == 0 and field.name not in MAY_BE_ZERO):
             yield Finding(f"stream.{field.name}", f"{value} is too small; expected more than 0")
+    if 0 < stream.lease_s < LEASE_MIN_S:
+        yield Finding(
+            "stream.lease_s",
+            f"{stream.lease_s:g} s is too short; expected at least {LEASE_MIN_S:g} s, because it is known only a few "
+            "times a second that no operator has halted anything",
+        )
     if stream.brake_ratio > 1:
         yield Finding("stream.brake_ratio", f"{stream.brake_ratio} is no ratio; expected at most 1")
     if stream.brake_records_min > stream.brake_window:

@@ -10,8 +10,9 @@ class Limits:
     `in_flight_max`: calls at once per channel. `runnable_max`: refunds that wait only for a free call; above it
     nothing is fetched. `open_max`: open refunds per partition; at it the partition is not fetched.
     `reach_records`: how far ahead of the read position calls may be made before a head says so. `lease_s`: no call
-    starts when the last good commit is older. `quiet_commit_s`: an idle partition commits its head this often.
-    `brake_*`: more than `brake_ratio` unreadable among the last `brake_window` records stops the partition.
+    starts when the last good commit, or the news of operators' halts, is older. `quiet_commit_s`: an idle partition
+    commits its head this often. `brake_*`: more than `brake_ratio` unreadable among the last `brake_window` records
+    stops the partition.
     `merchants_max`: per channel, those remembered because their halt has ended; a halted one is remembered for as
     long as refunds wait for it. `suspect_*`: see the credential. `drain_s`: all of a stop; `drain_floor_s` of it is
     kept for the last commit; `revoke_s`: the same for a rebalance.
