@@ -136,6 +136,19 @@ def test_a_call_that_is_on_its_way_or_under_way_is_enough(instruction: Instructi
 
 
 @pytest.mark.parametrize("instruction", BOTH)
+def test_a_long_back_off_is_cut_short_but_not_below_a_predecessors_call(instruction: Instruction) -> None:
+    """A simulation found this: only refunds with an early next call were held back until the wire is quiet."""
+    bench = Bench(found=head(), entries=[entry("a", next_at=NOW + 3600)])
+    assert results(instruct(bench, instruction)) == ["called"]
+    quiet_s = bench.scope.gateways["global"].terms.deadline_s + bench.scope.limits.lease_s
+    bench.clock.forward(quiet_s - 1)
+    assert bench.due() == []
+    assert bench.commit(last=True).open["a"].calling
+    bench.clock.forward(1)
+    assert bench.due() == ["a"]
+
+
+@pytest.mark.parametrize("instruction", BOTH)
 def test_a_parked_refund_is_called_once_the_ledger_says_so(instruction: Instruction) -> None:
     bench = parked()
     batch = instruct(bench, instruction)

@@ -151,3 +151,11 @@ def unreadable(record: Record) -> Invalid:
 
 def _invalid(problem: Problem, message: str, command: Command) -> Invalid:
     return Invalid(problem, "refundRequestId", message, command.refund_request_id, command.cause)
+
+
+def lost_sight_of(record: Record, refused: Refused) -> str:
+    """Why reading must stop at a record that was read once, and no longer can be."""
+    return (
+        f"{record.topic}-{record.partition}@{record.offset} may have been sent under other settings, and cannot be "
+        f"read under these: {refused.invalid.message}. Restore the channel or limit that it was read with"
+    )

@@ -23,7 +23,7 @@ from worker.stream.brake import Brake
 from worker.stream.chains import Chains
 from worker.stream.changes import Changes
 from worker.stream.finals import Finals
-from worker.stream.intake import Intake, New, Refused, Repeat, Stray
+from worker.stream.intake import Intake, New, Refused, Repeat, Stray, lost_sight_of
 from worker.stream.offsets import Reader
 from worker.stream.ports import Batch, Record
 from worker.stream.refund import Refund
@@ -68,13 +68,9 @@ class Partition:
         self._known = chains.known
         self._brake = Brake(limits.brake_window, limits.brake_records_min, limits.brake_ratio)
         self._intake = Intake(
-            number,
-            head.partitions,
-            scope.routing_key,
-            limits.command_age_max_s,
-            limits.record_size_max,
-            scope.readable,
-        )
+            number, head.partitions, scope.routing_key,
+            limits.command_age_max_s, limits.record_size_max, scope.readable,
+        )  # fmt: skip
 
     # Opening: what the ledger said.
 
@@ -89,7 +85,6 @@ class Partition:
     def restore(self, entries: Iterable[OpenEntry], mono: float) -> None:
         """Take over a predecessor's open refunds, in the order of their input. What it may have sent, it sent."""
         for entry in entries:
-            on_the_wire = entry.next_at
             entry, doubted = self._takeover.restored(entry)  # noqa: PLW2901 -- the same entry, seen from here
             hinted = entry.notice is not None  # whether it was asked about since is not known
             digest = entry.attempt.command.digest()
@@ -98,8 +93,10 @@ class Partition:
             self._scope.meter.opened(entry.state, entry.attempt.command.amount)
             if doubted:
                 self.books.doubted(refund)
-            if entry.next_at != on_the_wire:
-                self.schedule.unsettled(refund.payment, entry.next_at)
+            if doubted and entry.state is State.WAITING:
+                # However late its own next call is: somebody may have it made sooner.
+                terms = self._scope.gateways[entry.pin.channel].terms
+                self.schedule.unsettled(refund.payment, self._takeover.settled_at(terms))
             if not entry.delayed:
                 self.schedule.unsaid(refund)
             if entry.state is State.WAITING:
@@ -132,7 +129,7 @@ class Partition:
         possibly_sent = record.offset < reader.inherited
         judged = self._intake.judge(record, self._known, now, possibly_sent=possibly_sent)
         if isinstance(judged, Refused) and possibly_sent and not self._takeover.read_alike:
-            self.books.braked = _lost_sight_of(record, judged)
+            self.books.braked = lost_sight_of(record, judged)
             return
         reader.read(record.offset)
         self._scope.meter.consumed(judged.disposition)
@@ -298,10 +295,3 @@ class Partition:
         """The opening has ended: its refunds no longer count here."""
         for refund in self.refunds.values():
             self._scope.meter.closed(refund.entry.state, refund.entry.attempt.command.amount)
-
-
-def _lost_sight_of(record: Record, refused: Refused) -> str:
-    return (
-        f"{record.topic}-{record.partition}@{record.offset} may have been sent under other settings, and cannot be "
-        f"read under these: {refused.invalid.message}. Restore the channel or limit that it was read with"
-    )
