@@ -14,7 +14,7 @@ from tests.broker.conftest import MakeWorld
 from tests.broker.harness import World, key_pairs, mode, refund
 from tests.broker.settings_file import CLIENT_ID
 from tests.broker.sight import Sight, text
-from tests.contracts.asyncapi import fits, parsed_by_node
+from tests.contracts.asyncapi import documents, fits
 from tests.messages import samples
 from tests.messages.test_schemas import EXAMPLES, VALIDATORS, schema_of
 from worker.demo.local import free_port
@@ -99,8 +99,7 @@ async def here(make_world: MakeWorld, tmp_path: Path) -> World:
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    found: dict[str, Any] = parsed_by_node()["document"]
-    return found
+    return documents()[0]
 
 
 def undescribed(here: Sight, document: Mapping[str, Any]) -> list[str]:

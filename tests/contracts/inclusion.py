@@ -51,7 +51,7 @@ def tree(schema: Mapping[str, Any]) -> Tree:
         return {
             name: put_in(value, names=not names and name == "properties")
             for name, value in node.items()
-            if names or name not in ANNOTATIONS
+            if names or not (name in ANNOTATIONS or name.startswith("x-"))
         }
 
     whole: Tree = put_in(dict(schema))

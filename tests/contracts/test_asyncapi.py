@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 import pytest
 
 from tests.contracts.__main__ import PROJECT
-from tests.contracts.asyncapi import DOCUMENT, fits, parsed_by_node
+from tests.contracts.asyncapi import DOCUMENT, documents, fits, parsed
 from tests.contracts.compatibility import SCHEMAS
 from tests.messages import mainland, samples
 from tests.messages.test_schemas import BUILT, EXAMPLES, schema_of
@@ -29,14 +29,8 @@ EVENT_TYPES: Final = {build().type for build in BUILT.values()} - set(SIGNAL_TYP
 
 
 @pytest.fixture(scope="module")
-def parsed() -> dict[str, Any]:
-    return parsed_by_node(DOCUMENT)
-
-
-@pytest.fixture(scope="module")
-def document(parsed: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = parsed["document"]
-    return found
+def document() -> dict[str, Any]:
+    return documents()[0]
 
 
 @pytest.fixture(scope="module")
@@ -54,25 +48,25 @@ def texts(event: Event) -> dict[str, str]:
     return {name: value.decode() for name, value in event.headers}
 
 
-def test_the_parser_finds_nothing_to_say(parsed: dict[str, Any]) -> None:
-    assert parsed["findings"] == []
+WRONG: Final = {
+    "action: receive": ("action: devour", "action"),
+    "bindingVersion: 0.5.0": ("bindingVersion: 0.5.0x", "bindings"),
+    "$ref: refund.failed.v1.json": ("$ref: refund.flailed.v1.json", "no such file"),
+}
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong", "found"),
-    [
-        ("$ref: refund.failed.v1.json", "$ref: refund.flailed.v1.json", "no such file"),
-        ("action: receive", "action: devour", "action"),
-        ("bindingVersion: 0.5.0", "bindingVersion: 0.5.0x", "bindings"),
-    ],
-)
-def test_the_parser_would_find_what_is_wrong(tmp_path: Path, right: str, wrong: str, found: str) -> None:
-    shutil.copytree(SCHEMAS, tmp_path / "schemas")
-    file = tmp_path / "schemas" / DOCUMENT.name
-    text = file.read_text()
-    assert right in text
-    file.write_text(text.replace(right, wrong))
-    assert any(found in one for one in parsed_by_node(file)["findings"])
+def test_the_parser_finds_nothing_to_say_where_it_finds_what_is_wrong(tmp_path: Path) -> None:
+    text, files = DOCUMENT.read_text(), [DOCUMENT]
+    for right, (wrong, _) in WRONG.items():
+        assert right in text
+        folder = tmp_path / str(len(files))
+        shutil.copytree(SCHEMAS, folder)
+        files.append(folder / DOCUMENT.name)
+        files[-1].write_text(text.replace(right, wrong))
+    good, *broken = [one["findings"] for one in parsed(*files)]
+    assert good == []
+    for (_, expected), findings in zip(WRONG.values(), broken, strict=True):
+        assert any(expected in finding for finding in findings)
 
 
 def test_it_is_of_this_version(document: dict[str, Any]) -> None:
