@@ -59,8 +59,8 @@ def listed(config: Path | None, *, as_json: bool, **chosen: Any) -> None:
     if as_json:
         terminal.show_json([_fields(letter) for letter in found])
         return
-    rows = ((one.place, moment(one.at), one.error, _from(one), one.message) for one in found)
-    terminal.show_table(("", "time", "error", "from", "why"), rows)
+    rows = ((one.place, moment(one.at), one.error, _shown(one.key), one.message) for one in found)
+    terminal.show_table(("", "time", "error", "key", "why"), rows)
     if not found:
         terminal.say("there are none")
 

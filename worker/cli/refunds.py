@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,11 +100,12 @@ def parked(config: Path | None, *, as_json: bool, language: Language, limit: int
 
     Reads the whole ledger, which takes a while where it is long.
     """
-    from worker.desk.groups import Group, grouped
+    from worker.desk.groups import grouped
 
     logs.silence_client()
-    rows = asyncio.run(_parked(load(config, os.environ)))
-    groups: Sequence[Group] = grouped(rows, language)
+    settings = load(config, os.environ)
+    rows = asyncio.run(_parked(settings))
+    groups = grouped(rows, language, settings.channels)
     if as_json:
         terminal.show_json({"groups": groups, "refunds": rows[:limit]})
         return
@@ -124,10 +126,7 @@ async def _parked(settings: Settings) -> Sequence[Row]:
         async with following(settings) as desk:
             await desk.check()
             await desk.caught_up(lambda progress: status.update(f"reading the ledger … {progress:.0%}"))
-            return await desk.rows("parked", EVERY)
-
-
-EVERY = 1 << 40
+            return await desk.rows("parked", sys.maxsize)
 
 
 def _cells(rows: Iterable[Row]) -> Iterable[Sequence[str]]:

@@ -80,9 +80,11 @@ def show_fields(data: Mapping[str, Any]) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on a terminal; elsewhere a line for each row, its cells parted by tabs, without a head."""
+    """A table on a terminal, only the last column wrapped; elsewhere lines without a head, cells parted by tabs."""
     if out.is_terminal:
-        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(column, no_wrap=column != columns[-1])
         for row in rows:
             table.add_row(*map(escape, row))
         out.print(table, soft_wrap=False)
