@@ -237,7 +237,7 @@ async def served(log: str) -> list[tuple[str, bytes]]:
             await ask(f"{operations}{page}")
         await ask(f"{console}/api/session", {"token": CONSOLE[:-1], "who": "somebody"})
         opened = await ask(f"{console}/api/session", {"token": CONSOLE, "who": "somebody"})
-        page = {"X-Console-Page": orjson.loads(opened)["page"]}
+        half = {"X-Console-Page": str(orjson.loads(opened)["page"])}
         for name in (
             "overview",
             "refunds",
@@ -245,8 +245,8 @@ async def served(log: str) -> list[tuple[str, bytes]]:
             "refunds/v3-0/history",
             "refunds/global-4/history",
         ):
-            await ask(f"{console}/api/{name}", **page)
-        await ask(f"{console}/api/refunds/v2-4/instructions", {"token": CONSOLE}, **page)
+            await ask(f"{console}/api/{name}", **half)
+        await ask(f"{console}/api/refunds/v2-4/instructions", {"token": CONSOLE}, **half)
     return found
 
 
