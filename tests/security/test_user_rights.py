@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from tests.broker.harness import World, refund, world
+from tests.broker.harness import World, mode, refund, world
 from tests.security.authorizer_log import judged, listening
 from tests.security.rights import Right, give, manifest_rights
 from tests.security.secured import Secured
@@ -35,21 +35,34 @@ MAY: Final[dict[str, dict[str, str]]] = {
 }  # fmt: skip
 """Who may read and write which topic. The worker may do both everywhere."""
 
-FOR_OPERATORS: Final = {
-    Right("topic", LETTERS, "literal", "Read"),
-    Right("topic", SIGNALS, "literal", "Write"),
-    Right("topic", CONTROL, "literal", "Write"),
+PATIENCE: Final = {"channels.hasty": {"attempts_max": 2}}
+ORDER: Final = ("--by", "ana", "--reason", "to see what is needed")
+OPERATED: Final = {
+    "refund-worker": (
+        ("check",),
+        ("retry", "parked", *ORDER),
+        ("halt", "--all", *ORDER),
+        ("dead-letters", "list"),
+    ),
+    "refund-operator": (
+        ("check",),
+        ("parked",),
+        ("history", "parked"),
+        ("retry", "parked", *ORDER),
+        ("resume", "--all", *ORDER),
+        ("dead-letters", "replay", "--all", "--yes", *ORDER),
+    ),
 }
-"""What only operators' commands, the console and notifications use of the worker's rights."""
-
-Client = Callable[..., Any]
+"""What operators do, in a worker's container and elsewhere."""
 
 
 @pytest.fixture
 async def here(secured: Secured, topic_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
     """A world whose workers have the rights of the manifest."""
     await give(secured.bootstrap_servers, topic_prefix)
-    async with world(secured.bootstrap_servers, topic_prefix, tmp_path, reached=secured.kafka()) as made:
+    async with world(
+        secured.bootstrap_servers, topic_prefix, tmp_path, sections=PATIENCE, reached=secured.kafka()
+    ) as made:
         yield made
 
 
@@ -66,39 +79,37 @@ async def ended(*words: str) -> str:
     return said.decode()
 
 
-async def test_the_worker_is_refused_nothing_and_uses_every_right_it_has(
-    secured: Secured, here: World
-) -> None:
+@pytest.mark.timeout(240)
+async def test_nothing_is_refused_and_every_right_is_used(secured: Secured, here: World) -> None:
+    """In a worker's whole work, and in what operators do as its user and as theirs."""
     begin = secured.log.stat().st_size
     with listening(secured.bootstrap_servers):
         worker = await here.started()
+        here.simulator.behaviour.script("parked", mode("in_process_then_success", inquiries=99))
         names = here.ids(4)
-        await here.ask(*map(refund, names))
+        await here.ask(*map(refund, names), refund("parked", channel="hasty"))
         await here.write(b"no command", 0, key=b"k")
         (stray,) = here.ids(1, partition=1, start="stray")
         await here.write(orjson.dumps(refund(stray)), 0, key=stray.encode())
-        config = ("--config", str(here.config))
-        await ended(
-            "submit", "--channel", "global", "--payment", "p", "--amount", "1", "--currency", "USD", *config
-        )
         await here.until(here.final([*names, stray]), "outcomes")
         await here.until(lambda: bool(here.letters), "a dead letter")
-        await ended("check", *config)
+        await here.until(lambda: bool(here.events("refund.parked.v1")), "a refund is parked")
+        for user, commands in OPERATED.items():
+            config = str(here.configured(kafka=secured.kafka(user=user), **PATIENCE))
+            for words in commands:
+                await ended(*words, "--config", config)
         assert await worker.stop() == 0
-    decisions = [one for one in judged(secured.log, begin) if one.user == "refund-worker"]
-    assert [one.right for one in decisions if not one.allowed] == []
-    used = {one.right for one in decisions}
-    unused = {
-        right
-        for right in manifest_rights()["refund-worker"]
-        if not any(
-            right.under(here.prefix).covers(one.resource, one.name) and right.operation == one.operation
-            for one in used
-        )
-    }
-    assert {
-        Right(one.resource, one.name.removeprefix("refund."), one.pattern, one.operation) for one in unused
-    } == (FOR_OPERATORS)
+    decisions = list(judged(secured.log, begin))
+    assert [one for one in decisions if not one.allowed and one.user in OPERATED] == []
+    for user in OPERATED:
+        used = {one.right for one in decisions if one.user == user}
+        assert [
+            right for right in manifest_rights()[user] if not exercised(right.under(here.prefix), used)
+        ] == []
+
+
+def exercised(right: Right, used: Iterable[Right]) -> bool:
+    return any(right.covers(one.resource, one.name) and right.operation == one.operation for one in used)
 
 
 def options(secured: Secured, here: World, user: str) -> Any:
