@@ -1,13 +1,13 @@
 """Whatever is wrong between us and Kafka is said with its cure: no traceback, no secret, no waiting for ever."""
 
 import asyncio
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from tests.broker.harness import key_pairs
 from tests.broker.settings_file import toml
@@ -39,22 +39,13 @@ def _strangers(secured: Secured) -> Kafka:
 
 def _passphrase(secured: Secured) -> Kafka:
     mutual = secured.mutual()
-    file = secured.folder / "passphrase.key"
-    subprocess.run(
-        [
-            "openssl",
-            "pkcs8",
-            "-topk8",
-            "-in",
-            mutual["ssl_key_file"],
-            "-out",
-            file,
-            "-passout",
-            "pass:planted",
-        ],
-        check=True,
+    key = serialization.load_pem_private_key(Path(mutual["ssl_key_file"]).read_bytes(), None)
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"planted"),
     )
-    return {**mutual, "ssl_key_file": str(file)}
+    return {**mutual, "ssl_key_file": _file(secured, locked)}
 
 
 # What is wrong, and words of the answer: the finding, then the cure.
