@@ -93,6 +93,10 @@ soak: $(STAMP)  ## the same without canaries, for as long as you like: COUNT=100
 chaos: $(STAMP)  ## kill, freeze, cut and restart everything under 20,000 refunds; CHAOS="--seed N" repeats a run
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
+.PHONY: screenshots
+screenshots: $(STAMP)  ## take the pictures of docs/console.md anew (needs chromium, fonts-noto-cjk, pngquant)
+	$(BIN)/python -m tests.console.screenshots
+
 .PHONY: check
 check: $(STAMP)  ## lint, format, types, import rules
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from worker.desk.answers import (
+    FINAL,
     Answered,
     Credential,
     Explanation,
@@ -86,14 +87,18 @@ class FakeDesk:
 
     async def overview(self) -> Overview:
         self._trouble()
-        totals = [
-            Total(one.state, one.amount.currency, 1, one.amount.value, one.since)
-            for one in self.refunds.values()
-            if one.state not in ("succeeded", "failed")
-        ]
+        totals: dict[tuple[str, str], Total] = {}
+        for one in self.refunds.values():
+            state, currency = one.state, one.amount.currency
+            if state not in FINAL:
+                old = totals.get((state, currency), Total(state, currency, 0, 0, one.since))
+                oldest = min(old.oldest_since, one.since)
+                totals[state, currency] = Total(
+                    state, currency, old.refunds + 1, old.value + one.amount.value, oldest
+                )
         everything = self.halted.get(EVERYTHING)
         credentials = [self._credential(name, everything) for name in ("global", "cn")]
-        return Overview(self.progress, totals, credentials, self.braked)
+        return Overview(self.progress, [*totals.values()], credentials, self.braked)
 
     def _credential(self, name: str, everything: tuple[str, str] | None) -> Credential:
         by, reason = everything or self.halted.get(name, ("", ""))
@@ -101,11 +106,10 @@ class FakeDesk:
         return Credential(name, by, reason, since, everything=everything is not None)
 
     async def rows(self, state: str, limit: int) -> Sequence[Row]:
-        final = ("succeeded", "failed")
         found = [
             one
             for one in self.refunds.values()
-            if (one.state == state or not state) and one.state not in final
+            if (one.state == state or not state) and one.state not in FINAL
         ]
         return found[:limit]
 

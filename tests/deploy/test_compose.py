@@ -185,6 +185,7 @@ class Rehearsal:
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
             "WORKER_HTTP__PORT": str(self.metrics),
             "WORKER_NOTIFICATIONS__PORT": str(self.notifications),
+            "WORKER_CONSOLE__PORT": str(free_port()),
         }
 
     def placed(self, text: str) -> str:

@@ -22,7 +22,7 @@ from tests.deploy.dockerfile import (
 from tests.deploy.manifests import ROOT
 from worker import __version__
 from worker.operations import simulated_keys
-from worker.operations.keys import write_new
+from worker.operations.keys import write_new, write_token
 
 # The first test waits for an installation, and 20 s become minutes where others work too.
 pytestmark = pytest.mark.timeout(400)
@@ -81,6 +81,7 @@ def test_it_says_its_version(image: Stage) -> None:
 def test_it_checks_settings_and_keys_that_are_mounted(image: Stage, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     write_new(keys)
+    write_token(keys / "console.token")
     simulated_keys.alipay_pair(keys)
     simulated_keys.merchant_token(keys)
     settings = ROOT / "deploy" / "worker.local.toml"

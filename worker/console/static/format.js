@@ -59,7 +59,7 @@ export function until(at_s) {
 export function moment(at_s) {
   const at = new Date(at_s * 1000);
   const text = new Intl.DateTimeFormat(language === "zh" ? "zh-CN" : "en-GB", {
-    year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
+    year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
   }).format(at);
   return h("time", { datetime: at.toISOString(), title: at.toISOString() }, text);
 }

@@ -3,7 +3,7 @@
 import { get, post } from "./api.js";
 import { ask } from "./dialog.js";
 import { h, show, table } from "./dom.js";
-import { age, money, until } from "./format.js";
+import { age, moment, money, until } from "./format.js";
 import { tell } from "./said.js";
 import { named, say } from "./words.js";
 
@@ -58,7 +58,7 @@ function totals(found) {
 
 function refunds(list) {
   if (list.length === 0) return h("p", { class: "hint" }, say("list.none"));
-  const heads = ["list.refund", "list.amount", "list.state", "list.code", "list.since", "list.next", "list.attempts"];
+  const heads = ["list.refund", "list.amount", "list.state", "list.since", "list.next", "list.attempts"];
   return table(
     say("list.title"),
     heads.map((key) => say(key)),
@@ -66,8 +66,7 @@ function refunds(list) {
       cells: [
         h("a", { href: `#/refund/${encodeURIComponent(row.refund_request_id)}`, id: `row-${row.refund_request_id}` }, row.refund_request_id),
         amount(row.amount),
-        h("span", {}, state(row.state), row.reason ? h("span", { class: "sub" }, named("reason", row.reason)) : null),
-        row.code || "–",
+        h("span", {}, state(row.state), ...[named("reason", row.reason), row.code].filter(Boolean).map((text) => h("span", { class: "sub" }, text))),
         age(row.since),
         row.state === "parked" ? "–" : until(row.next_at),
         String(row.attempts),
@@ -78,7 +77,7 @@ function refunds(list) {
 
 function channels(all, changed) {
   const everything = all.credentials.some((one) => one.everything);
-  const rows = all.credentials.map((one) => ({ cells: [one.channel, standing(one), one.reason || "–", one.since || "–", button(one, changed)] }));
+  const rows = all.credentials.map((one) => ({ cells: [one.channel, standing(one), one.reason || "–", one.since ? moment(Date.parse(one.since) / 1000) : "–", button(one, changed)] }));
   const heads = ["credentials.channel", "list.state", "credentials.reason", "list.since", "credentials.action"];
   return [
     table(say("credentials.title"), heads.map((key) => say(key)), rows),

@@ -36,5 +36,6 @@ export function say(key, values = {}) {
 
 /** The words for a value of the protocol; the value itself where a newer worker has one that we do not know. */
 export function named(kind, value) {
+  if (!value) return "";
   return table[`${kind}.${value}`] ?? value;
 }
