@@ -3,14 +3,18 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from typing_extensions import override
 
 from tests.kafka.test_topics import settings_for
 from worker.demo.broker import Broker
 from worker.kafka import archive, topics
 from worker.kafka.archive import KafkaArchive
+from worker.kafka.clients import Clients
 from worker.kafka.connection import Unreachable
 from worker.settings import Settings
 from worker.stream.ports import Record
@@ -111,5 +115,32 @@ async def test_after_a_fault_the_next_look_up_connects_anew(settings: Settings) 
         with pytest.raises(Unreachable):
             await looked_up.bounds(topic, 99)
         assert await looked_up.bounds(topic, 1) == range(2)
+    finally:
+        await looked_up.close()
+
+
+class Pruned(AIOKafkaConsumer):
+    """Between the question where its topic begins and the first read, retention removes two records."""
+
+    @override
+    async def end_offsets(self, parts: Any) -> Any:
+        ends = await super().end_offsets(parts)  # type: ignore[no-untyped-call]
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._client._bootstrap_servers)
+        await admin.start()
+        try:
+            await admin.delete_records({part: RecordsToDelete(before_offset=2) for part in parts})
+        finally:
+            await admin.close()
+        return ends
+
+
+async def test_what_retention_removes_meanwhile_is_not_there_and_stops_nothing(
+    real_kafka: Broker, settings: Settings
+) -> None:
+    topic = settings.topics.results
+    await write(settings, [b"0", b"1", b"2"])
+    looked_up = KafkaArchive(settings.kafka, Clients(consumer=Pruned))
+    try:
+        assert values(await looked_up.stretch(topic, 1, range(3))) == [b"2"]
     finally:
         await looked_up.close()

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import Unreachable, connection_options, reaching
@@ -67,15 +67,16 @@ class KafkaArchive:
         async with self._reading(part) as consumer:
             bounds = await _bounds(consumer, part)
             start, end = max(offsets.start, bounds.start), min(offsets.stop, bounds.stop)
-            if start < end:
-                consumer.seek(part, start)
-                # The position, not the last record: the stretch may end in markers and in what compaction left.
-                while await consumer.position(part) < end:
-                    found += [
-                        record
-                        for record in await read_on(consumer, part, READ_WAIT_MS)
-                        if record.offset < end
-                    ]
+            consumer.seek(part, start)
+            # The position, not the last record: the stretch may end in markers and in what compaction left.
+            while start < end and await consumer.position(part) < end:
+                try:
+                    records = await read_on(consumer, part, READ_WAIT_MS)
+                except OffsetOutOfRangeError:
+                    # Retention has removed it meanwhile.
+                    consumer.seek(part, (await _bounds(consumer, part)).start)
+                    continue
+                found += [record for record in records if record.offset < end]
         return found
 
     async def backwards(
