@@ -173,7 +173,7 @@ class Rehearsal:
 
     def __init__(self, folder: Path, bootstrap_servers: str) -> None:
         self.folder = folder
-        self.alipay, self.metrics, self.notifications = (free_port() for _ in range(3))
+        self.ports = {port: str(free_port()) for port in ("8080", "8081", "8082", "8090")}
         local = ROOT / "deploy" / "worker.local.toml"
         assert "./worker.local.toml:/etc/refund-worker/worker.toml:ro" in SERVICES["worker"]["volumes"]
         (folder / "worker.toml").write_text(self.placed(local.read_text()))
@@ -181,16 +181,18 @@ class Rehearsal:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "WORKER_CONFIG": str(folder / "worker.toml"),
-            **SERVICES["worker"]["environment"],
+            **{name: self.placed(value) for name, value in SERVICES["worker"]["environment"].items()},
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-            "WORKER_HTTP__PORT": str(self.metrics),
-            "WORKER_NOTIFICATIONS__PORT": str(self.notifications),
-            "WORKER_CONSOLE__PORT": str(free_port()),
+            # Defaults, which the settings need not name.
+            "WORKER_HTTP__PORT": self.ports["8080"],
+            "WORKER_NOTIFICATIONS__PORT": self.ports["8081"],
+            "WORKER_CONSOLE__PORT": self.ports["8082"],
         }
 
     def placed(self, text: str) -> str:
         """The text, with the ports of here and the user of here."""
-        text = text.replace("8090", str(self.alipay)).replace("8081", str(self.notifications))
+        for port, free in self.ports.items():
+            text = text.replace(f":{port}", f":{free}").replace(f"1', {port}", f"1', {free}")
         return text.replace("10001:10001", f"{os.getuid()}:{os.getgid()}")
 
     def command(self, name: str) -> list[str]:
@@ -263,7 +265,7 @@ def test_its_steps_lead_to_a_refund(tmp_path: Path) -> None:
         here = Rehearsal(tmp_path, kafka.bootstrap_servers)
         for _ in range(2):  # the second start finds the keys
             here.run(*here.command("keys"))
-        with here.running(*here.command("alipay"), f"--port={here.alipay}"):
+        with here.running(*here.command("alipay"), f"--port={here.ports['8090']}"):
             here.healthy("alipay")
             here.run(*here.command("topics"))
             with here.running(*here.command("worker")):

@@ -84,6 +84,7 @@ def test_it_checks_settings_and_keys_that_are_mounted(image: Stage, tmp_path: Pa
     write_token(keys / "console.token")
     simulated_keys.alipay_pair(keys)
     simulated_keys.merchant_token(keys)
+    (keys / "console.token").write_text("t" * 43)
     settings = ROOT / "deploy" / "worker.local.toml"
     mounts = {"/etc/refund-worker/worker.toml": settings, "/etc/refund-worker/keys": keys}
     checked = image.start("check", mounts=mounts)
