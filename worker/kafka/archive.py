@@ -45,7 +45,8 @@ class KafkaArchive:
             self._counts = {found["topic"]: len(found["partitions"]) for found in described}
         if topic not in self._counts:
             raise Unreachable(
-                f"the topic {topic} does not exist; make it with: python -m worker topics create"
+                f"the topic {topic} does not exist, or this user may not see it; make it with: python -m worker topics "
+                "create"
             )
         return self._counts[topic]
 
