@@ -11,6 +11,7 @@ from playwright.async_api import Browser, expect
 from tests.console.fake_desk import FAILED, PARKED, SENTENCES, WAITING, full_desk
 from tests.console.person import Person, person
 from tests.console.stand import TOKEN, stand
+from worker.kafka.connection import Unreachable
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CHINESE: Final = ("您的姓名", "令牌")
@@ -190,6 +191,27 @@ async def test_what_changes_meanwhile_comes_by_itself_and_leaves_the_focus_alone
         await ada.sees("The ledger is being read: 50 %.")
         await ada.sees("python -m worker resume-partition 3")
         await expect(ada.page.get_by_role("link", name=PARKED).first).to_be_focused()
+
+
+async def test_a_worker_that_is_slow_to_answer_is_not_asked_again_meanwhile(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with stand(tmp_path) as served, person(browser, served.url) as ada:
+        await ada.page.clock.install()
+        await ada.opens()
+        await ada.signs_in()
+        await ada.sees(PARKED)
+        before = served.desk.looks
+        async with served.desk.answering:
+            await ada.page.clock.run_for(60_000)
+            await ada.page.evaluate("fetch('/icon.svg')")
+            assert served.desk.looks == before + 1
+        served.desk.trouble = Unreachable("no answer from kafka:9092")
+        await ada.page.clock.run_for(10_000)
+        await ada.sees("Kafka cannot be reached: no answer from kafka:9092")
+        served.desk.trouble = None
+        await ada.page.clock.run_for(10_000)
+        await expect(ada.page.get_by_text("Kafka cannot be reached")).to_have_count(0)
 
 
 async def test_a_session_that_is_over_leads_back_to_signing_in(browser: Browser, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from aiohttp import web
+from yarl import URL
 
 from worker.clock import SystemClock
 from worker.console.access import Access, ByProxy, ByToken
@@ -79,7 +80,9 @@ def access_of(settings: ConsoleSettings, clock: SystemClock) -> Access:
 def origins_of(settings: ConsoleSettings, port: int) -> Mapping[str, str]:
     """By Host, the origins under which a browser may see the console."""
     own = [f"http://{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")] if settings.local else []
-    return {origin.partition("://")[2]: origin for origin in [*own, settings.public_url] if origin}
+    # As browsers say it: without the port that its scheme implies.
+    public = [str(URL(settings.public_url).origin())] if settings.public_url else []
+    return {origin.partition("://")[2]: origin for origin in [*own, *public]}
 
 
 def choices_of(settings: Settings) -> Sequence[Choice]:

@@ -17,6 +17,7 @@ let session = { kind: "token", who: "", channels: [], next_actions: [], states: 
 /** @type {(() => Promise<any>) | null} */
 let refresh = null;
 let shown = 0;
+let under_way = 0;
 
 async function enter() {
   session = await get("/api/session");
@@ -49,6 +50,7 @@ function route() {
 async function update() {
   const mine = shown;
   if (refresh === null) return;
+  under_way += 1;
   try {
     const all = await refresh();
     if (mine === shown) notices(all);
@@ -61,6 +63,8 @@ async function update() {
     } else {
       show(element("notices"), h("p", { class: "box bad", role: "alert" }, trouble(error)));
     }
+  } finally {
+    under_way -= 1;
   }
 }
 
@@ -102,7 +106,8 @@ addEventListener("hashchange", () => {
   route();
   main.focus();
 });
-setInterval(() => document.hidden || element("dialog").open || update(), EVERY_MS);
+// A worker that is slow to answer is not asked again meanwhile.
+setInterval(() => document.hidden || element("dialog").open || under_way > 0 || update(), EVERY_MS);
 document.addEventListener("visibilitychange", () => document.hidden || update());
 
 await choose(preferred());
