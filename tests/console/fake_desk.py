@@ -71,8 +71,8 @@ def row(refund_request_id: str, state: str, value: int, **more: Any) -> Row:
 @dataclass
 class FakeDesk:
     """`changes`: all that was asked for. `refuse`: the next instruction is not followed. `events`: what comes after a
-    submission, each once `go_on` is released; `progress` and `trouble` as the tests want them. `looks`: how often the
-    overview was asked for, which waits while `answering` is held.
+    submission, each once `go_on` is released; `progress` and `trouble` as the tests want them. The overview
+    waits while `answering` is held.
     """
 
     refunds: dict[str, Row] = field(default_factory=dict)
@@ -86,11 +86,9 @@ class FakeDesk:
     trouble: Exception | None = None
     braked: dict[int, str] = field(default_factory=dict)
     answering: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
-    looks: int = 0
 
     async def overview(self) -> Overview:
         self._trouble()
-        self.looks += 1
         async with self.answering:
             return self._overview()
 
