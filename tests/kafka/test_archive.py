@@ -1,5 +1,6 @@
 """What topics hold is found, in whatever order it is asked for; what was not committed never."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -92,7 +93,7 @@ async def test_a_partition_is_read_forwards_from_a_moment(
     settings: Settings, looked_up: KafkaArchive
 ) -> None:
     topic = settings.topics.results
-    first_ms = 1_717_462_920_000
+    first_ms = round(time.time() * 1000)  # older, and retention would remove them
     await write(settings, [b"0", b"1", b"2"], first_ms=first_ms)
     start = await looked_up.since(topic, 1, (first_ms + 1) / 1000)
     async with aclosing(looked_up.forwards(topic, 1, start)) as windows:
