@@ -282,7 +282,10 @@ class FakeSource(FakeInputs):
 
 
 class FakeControl:
-    """Reads the topic of operators' halts. `silence`, `beat`: whether its broker answers."""
+    """Reads the topic of operators' halts. `silence`, `beat`: whether its broker answers.
+
+    `missing`: what its start raises. `cancelled`: the next poll ends as if somebody had cancelled it.
+    """
 
     def __init__(self, kafka: FakeKafka, topic: str) -> None:
         self._kafka = kafka
@@ -290,6 +293,7 @@ class FakeControl:
         self._next = 0
         self._answered_at: float | None = None
         self.missing: Exception | None = None
+        self.cancelled = False
         self.stopped = False
 
     async def start(self) -> Sequence[Record]:
@@ -300,6 +304,8 @@ class FakeControl:
     async def poll(self, wait_s: float) -> Sequence[Record]:
         if self._answered_at is None and (records := self._read()):
             return records
+        if self.cancelled:
+            raise asyncio.CancelledError
         appended = self._kafka.appended_to[self._topic]
         appended.clear()
         with contextlib.suppress(TimeoutError):

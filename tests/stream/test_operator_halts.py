@@ -382,3 +382,13 @@ async def test_a_worker_that_nobody_could_halt_does_not_begin() -> None:
     assert world.kafka.epochs[0] == 0
     assert world.source.stopped
     assert world.worker.control.stopped
+
+
+@in_virtual_time
+async def test_a_worker_that_has_ceased_to_follow_operators_ends() -> None:
+    """However that came about: it would never make a call again, and another process will."""
+    world = World()
+    asyncio.get_running_loop().call_later(1.0, setattr, world.worker.control, "cancelled", True)
+    with pytest.raises(RuntimeError, match="was cancelled"):
+        await world.worker.run_for(60)
+    assert world.source.stopped

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import OffsetOutOfRangeError
 
 from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import Unreachable, connection_options, reaching
 from worker.kafka.foreign import read_on
+from worker.kafka.stopping import stopped
 from worker.kafka.topics import admin
 from worker.settings import KafkaSettings
 from worker.stream.ports import Record
@@ -132,13 +133,8 @@ class KafkaArchive:
     async def close(self) -> None:
         """Disconnect."""
         consumer, self._consumer = self._consumer, None
-        if consumer is None:
-            return
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await consumer.stop()
-        except (KafkaError, OSError) as error:
-            log.info("closing the reader: %r", error)
+        if consumer is not None:
+            await stopped(consumer, CLOSE_S)
 
 
 async def _bounds(consumer: AIOKafkaConsumer, part: TopicPartition) -> range:

@@ -1,7 +1,6 @@
 """The topic of what operators halt and resume: read by every worker on its own, and how it is written."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from typing import Final
@@ -12,6 +11,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import Unreachable, connection_options, reaching
 from worker.kafka.foreign import read_on
+from worker.kafka.stopping import stopped
 from worker.kafka.tap import Moment
 from worker.kafka.topics import existing
 from worker.messages.control import control_key, write_control
@@ -128,9 +128,7 @@ class KafkaControl:
         """Disconnect."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(STOP_S):
-                    await consumer.stop()
+            await stopped(consumer, STOP_S)
 
 
 async def write(

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from worker.kafka.connection import Unreachable, connection_options, reaching
 from worker.kafka.records import record_of
+from worker.kafka.stopping import stopped
 from worker.kafka.topics import existing
 from worker.settings import Settings
 from worker.stream.ports import Outgoing
@@ -82,8 +83,7 @@ async def answers(settings: Settings) -> AsyncIterator[AsyncIterator[Answer]]:
         async with aclosing(_events(consumer)) as events:
             yield events
     finally:
-        async with reaching(settings.kafka):
-            await consumer.stop()
+        await stopped(consumer, settings.kafka.request_timeout_s)
 
 
 async def _events(consumer: AIOKafkaConsumer) -> AsyncGenerator[Answer, None]:

@@ -13,6 +13,7 @@ from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import connection_options
 from worker.kafka.foreign import read_around, stuck_at
 from worker.kafka.records import record_of
+from worker.kafka.stopping import stopped
 from worker.settings import KafkaSettings
 from worker.stream.ports import Record
 
@@ -68,7 +69,7 @@ class Following:
                 self._measure(begins, ends)
                 yield records
         finally:
-            await _stop(consumer)
+            await stopped(consumer, CLOSE_S)
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> Sequence[Record]:
         try:
@@ -106,11 +107,3 @@ class Following:
             whole = sum(ends[part] - begins[part] for part in ends)
             left = sum(max(0, ends[part] - self._next[part]) for part in ends)
             self.progress = 1.0 if left == 0 else max(0.0, 1.0 - left / whole)
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_S):
-            await consumer.stop()
-    except (KafkaError, OSError) as error:
-        log.info("closing the reader: %r", error)

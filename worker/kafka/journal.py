@@ -12,6 +12,7 @@ from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import connection_options
 from worker.kafka.doubt import in_doubt_if_lost
 from worker.kafka.records import record_of
+from worker.kafka.stopping import stopped
 from worker.kafka.tap import forbid_repeated_end, silence
 from worker.settings import KafkaSettings
 from worker.stream.limits import Limits
@@ -109,7 +110,7 @@ class KafkaLedger:
                 while (position := await consumer.position(self._ledger)) < end:
                     yield await self._read_on(consumer, position, end)
             finally:
-                await consumer.stop()
+                await stopped(consumer, CLOSE_S)
 
     async def _read_on(self, consumer: AIOKafkaConsumer, position: int, end: int) -> Sequence[Record]:
         """The next records; maybe none, where the log only has markers. Raises InDoubt if nothing moves."""
@@ -134,7 +135,7 @@ class KafkaLedger:
             await consumer.start()
             ends: Mapping[TopicPartition, int] = await consumer.end_offsets([self._ledger])
         finally:
-            await consumer.stop()
+            await stopped(consumer, CLOSE_S)
         return ends[self._ledger]
 
     def _reader(self, isolation: str) -> AIOKafkaConsumer:

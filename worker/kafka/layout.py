@@ -14,6 +14,7 @@ from worker.kafka.connection import connection_options, reaching
 from worker.kafka.doubt import in_doubt_if_lost
 from worker.kafka.foreign import read_on
 from worker.kafka.inputs import KafkaInputs
+from worker.kafka.stopping import stopped
 from worker.kafka.topics import admin
 from worker.settings import Settings
 from worker.stream.ports import Bounds, Record
@@ -99,7 +100,7 @@ class KafkaLayout:
                         found = await read_on(consumer, part, READ_WAIT_MS)
                         yield [record for record in found if record.offset < end]
             finally:
-                await consumer.stop()
+                await stopped(consumer, self._settings.kafka.request_timeout_s)
 
 
 async def _knows(client: AIOKafkaClient, node: int, topic: str, partitions: int) -> bool:

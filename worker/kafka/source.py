@@ -16,6 +16,7 @@ from worker.kafka.connection import connection_options
 from worker.kafka.foreign import read_around, stuck_at
 from worker.kafka.inputs import KafkaInputs
 from worker.kafka.records import record_of
+from worker.kafka.stopping import stopped
 from worker.kafka.tap import Moment, watch_membership
 from worker.settings import KafkaSettings
 from worker.stream.ports import Bounds, Clock, InputLost, Record
@@ -220,15 +221,15 @@ class KafkaSource:
         # A consumer that is being stopped must not be polled, nor one that has not started.
         async with self._polling:
             given_meanwhile = old.assignment()
-            await _stop(old)
+            await stopped(old, STOP_S)
             await self.revoked(given_meanwhile)
             await self._join()
 
     async def stop(self) -> None:
         """Leave the group. What is assigned must have been closed before: no listener is called any more."""
         if self._consumer is not None:
-            await _stop(self._consumer)
-        await _stop(self._inputs)
+            await stopped(self._consumer, STOP_S)
+        await stopped(self._inputs, STOP_S)
 
 
 class _Listener(ConsumerRebalanceListener):
@@ -246,11 +247,3 @@ class _Listener(ConsumerRebalanceListener):
     @override
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._source.assigned(assigned)
-
-
-async def _stop(client: AIOKafkaConsumer | KafkaInputs) -> None:
-    try:
-        async with asyncio.timeout(STOP_S):
-            await client.stop()
-    except Exception as error:  # noqa: BLE001 -- the group notices by itself, a session later
-        log.warning("disconnecting: %r", error)

@@ -100,8 +100,11 @@ class Engine:
             await asyncio.gather(working, stopping, return_exceptions=True)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """What runs beside the polls must not end with an error unnoticed."""
-        if not task.cancelled() and (error := task.exception()) is not None:
+        """What runs beside the polls must not end unnoticed: nobody cancels it before the stop."""
+        if task.cancelled() and self._stop.is_set():
+            return
+        error = RuntimeError(f"{task.get_coro()} was cancelled") if task.cancelled() else task.exception()
+        if error is not None:
             self._fatal = self._fatal or error
             self._stop.set()
 
