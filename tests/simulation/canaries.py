@@ -237,6 +237,39 @@ EVERYWHERE: Final = (
         "",
     ),
     _one(
+        "a refund is settled whatever may be under way",
+        "G4",
+        "stream/instructions.py",
+        "        if refund.calling or now < entry.attempt.quiet_at:\n            return True\n",
+        "        if not refund.closed:\n            return False\n",
+    ),
+    _one(
+        "a refund that has succeeded is issued anew",
+        "G3",
+        "stream/instructions.py",
+        "        if final.succeeded:\n            return Refusal.SUCCEEDED\n",
+        "        if final.succeeded:\n            return None\n",
+    ),
+    _one(
+        "a refund is issued anew twice",
+        "G3",
+        "stream/instructions.py",
+        "self._chains.newest(name) != name",
+        "name in self._chains.refunds",
+    ),
+    Canary(
+        "a settled refund is still called for",
+        "G3",
+        (
+            Edit(
+                "worker/stream/call.py",
+                "return self.owner.live and not self.refund.closed",
+                "return self.owner.live",
+            ),
+            Edit("worker/stream/schedule.py", " and not refund.closed", ""),
+        ),
+    ),
+    _one(
         "calls under way are not limited",
         "G8",
         "stream/dispatch.py",

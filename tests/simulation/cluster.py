@@ -22,6 +22,7 @@ from tests.simulation.events import (
     LEDGER,
     LETTERS,
     RESULTS,
+    SIGNALS,
     Aborted,
     Asked,
     Committed,
@@ -33,6 +34,7 @@ from tests.simulation.events import (
 from tests.simulation.faults import Faults
 from tests.virtual_time import EPOCH
 from worker.messages.control import control_key, write_control
+from worker.messages.events import Event as Message
 from worker.stream.ports import Headers, Outgoing
 from worker.stream.routing import murmur2
 
@@ -88,7 +90,7 @@ class Cluster:
         self, partitions: int, seed: int, faults: Faults, happened: Callable[[Event], None], outside: Context
     ) -> None:
         self.partitions = partitions
-        self.topics = {COMMANDS, RESULTS, LEDGER, LETTERS, CONTROL}
+        self.topics = {COMMANDS, RESULTS, LEDGER, LETTERS, CONTROL, SIGNALS}
         self.logs: defaultdict[TopicPartition, list[Slot]] = defaultdict(list)
         self.committed: dict[TopicPartition, int] = {}
         self.before: dict[TopicPartition, int] = {}
@@ -167,6 +169,14 @@ class Cluster:
             Slot(self._record(part, control_key(channel), value, (), round(at * 1000)), None)
         )
         self._happened(Switched(channel, halted))
+        self._wake((part,))
+
+    def signal(self, partition: int, event: Message, at: float) -> None:
+        """A tool's record."""
+        part = TopicPartition(SIGNALS, partition)
+        self.logs[part].append(
+            Slot(self._record(part, event.key, event.value, event.headers, round(at * 1000)), None)
+        )
         self._wake((part,))
 
     def _record(

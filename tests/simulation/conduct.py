@@ -146,6 +146,8 @@ class PatienceSurvives(Guarantee):
 
     def _patient(self, event: Called) -> None:
         key = event.attempt.command.refund_request_id
+        if key in self.view.hurried:
+            return
         for entries in self.view.ledger.values():
             entry = entries.get(key)
             if entry is None or entry["kind"] != "open":

@@ -15,6 +15,7 @@ from tests.simulation.events import (
     Committed,
     Event,
     Fault,
+    Opened,
     Started,
     Switched,
 )
@@ -38,7 +39,8 @@ class StopTheLine(Guarantee):
 
     def __init__(self, truth: Truth) -> None:
         super().__init__(truth)
-        self._halted: dict[str, int] = {}  # process → calls under way that were begun after the halt
+        # process → calls under way that were begun after the halt, and their partitions
+        self._halted: dict[str, dict[str, int]] = {}
         self._begun: dict[tuple[str, str], int] = {}
         self._serial = 0
         self._success: Counter[str] = Counter()
@@ -53,8 +55,9 @@ class StopTheLine(Guarantee):
                 self._serial += 1
                 self._begun[process, attempt.command.refund_request_id] = self._serial
                 if process in self._halted:
-                    self._halted[process] += 1
-                    if self._halted[process] > 1:
+                    home = self.view.home(attempt.command)
+                    self._halted[process][attempt.command.refund_request_id] = home
+                    if len(self._halted[process]) > 1:
                         self.breaks(
                             f"{process} calls for {attempt.command.refund_request_id}, though its account is halted "
                             "and a probe is under way"
@@ -71,6 +74,11 @@ class StopTheLine(Guarantee):
                 self._merchants.struck(event, at)
             case Switched():
                 self._merchants.operators = True
+            case Opened(process=process, transactional_id=name):
+                # The opening before has ended, and whether its probe is answered nobody there will know.
+                under_way = self._halted.get(process, {})
+                for key in [key for key, at_home in under_way.items() if at_home == partition_of(name)]:
+                    del under_way[key]
             case Started(process=process):
                 self._halted.pop(process, None)
             case _:
@@ -81,12 +89,12 @@ class StopTheLine(Guarantee):
         begun = self._begun.pop((process, event.attempt.command.refund_request_id), 0)
         probe = process in self._halted and begun > self._halted_since[process]
         if probe:
-            self._halted[process] -= 1
+            self._halted[process].pop(event.attempt.command.refund_request_id, None)
         if _blames_merchant(event):
             return  # which proves the account as little as it blames it
         if isinstance(reply, Misconfigured):
             if process not in self._halted and self._success[process] <= begun:
-                self._halted[process] = 0
+                self._halted[process] = {}
                 self._halted_since[process] = self._serial
         elif probe and not isinstance(reply, Unknown | Unreadable):
             del self._halted[process]

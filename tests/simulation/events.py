@@ -17,6 +17,7 @@ RESULTS: Final = "refund.results"
 LEDGER: Final = "refund.ledger"
 LETTERS: Final = "refund.commands.dlt"
 CONTROL: Final = "refund.control"
+SIGNALS: Final = "refund.signals"
 Stored = ConsumerRecord[bytes, bytes]
 
 
@@ -74,6 +75,20 @@ class Switched:
     @override
     def __str__(self) -> str:
         return f"operator    {'halts' if self.halted else 'resumes'} {self.channel}"
+
+
+@dataclass(frozen=True, slots=True)
+class Instructed:
+    """An operator's instruction is in the signals topic. `signal_id`: its `ce_id`."""
+
+    partition: int
+    refund_request_id: str
+    name: str
+    signal_id: str
+
+    @override
+    def __str__(self) -> str:
+        return f"operator    {self.signal_id}: {self.name} {self.refund_request_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +216,7 @@ class Unfinished:
 Event = (
     Asked
     | Switched
+    | Instructed
     | Called
     | Answered
     | Delivered

@@ -11,6 +11,7 @@ from tests.simulation.conduct import (
 )
 from tests.simulation.credentials import StopTheLine
 from tests.simulation.guarantee import Guarantee, Truth
+from tests.simulation.instructed import EveryInstructionAnswered, OneIssueAtATime
 from tests.simulation.money import NeverGuess, NothingLost, OneOutcome, OneRefund
 from tests.simulation.operators import OperatorsHalt
 
@@ -23,6 +24,8 @@ GUARANTEES: Final[tuple[Callable[[Truth], Guarantee], ...]] = (
     PatienceSurvives,
     StopTheLine,
     OperatorsHalt,
+    EveryInstructionAnswered,
+    OneIssueAtATime,
     Bounded,
     EverythingEnds,
 )

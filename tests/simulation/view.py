@@ -13,12 +13,14 @@ from tests.simulation.events import (
     LEDGER,
     LETTERS,
     RESULTS,
+    SIGNALS,
     Answered,
     Asked,
     Called,
     Committed,
     Delivered,
     Event,
+    Instructed,
     Opened,
     Stored,
 )
@@ -44,20 +46,22 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A final outcome."""
+    """A final outcome. `at`: when it was committed, s."""
 
     event_id: str
     succeeded: bool
     replayed: bool
     data: Mapping[str, Any]
     process: str
+    at: float
 
 
 @dataclass(slots=True)
 class View:
     """`moved`: partition → (from, to) of the last commit's head. `unsettled`: id → process, of calls whose result is
     not committed. `owners`: who initialised a partition's transactional id last, and when (s). `handed`: when a record
-    (process, partition, offset) was last given to a process (s).
+    (process, partition, offset) was last given to a process (s). `heeded`: the position of the signals. `hurried`:
+    refunds whose calls an operator has wanted sooner.
     """
 
     partitions: int
@@ -66,6 +70,8 @@ class View:
     orders: defaultdict[int, dict[int, Order]] = field(default_factory=lambda: defaultdict(dict))
     offsets: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     position: Counter[int] = field(default_factory=Counter)
+    heeded: Counter[int] = field(default_factory=Counter)
+    hurried: set[str] = field(default_factory=set)
     moved: dict[int, tuple[int, int]] = field(default_factory=dict)
     ledger: defaultdict[int, dict[str, Mapping[str, Any]]] = field(default_factory=lambda: defaultdict(dict))
     heads: dict[int, Mapping[str, Any]] = field(default_factory=dict)
@@ -84,7 +90,10 @@ class View:
             case Asked(record=record):
                 self._order(record)
             case Committed():
-                self._commit(event)
+                self._commit(event, at)
+            case Instructed(refund_request_id=key, name=name):
+                if name in ("retry", "inquire"):
+                    self.hurried.add(key)
             case Called(process=process, attempt=Attempt(command=command)):
                 self.unsettled[command.refund_request_id] = process
             case Answered(attempt=Attempt(command=command)):
@@ -119,14 +128,14 @@ class View:
         if forwarded:
             self.arrived.add((record.partition, record.value))
 
-    def _commit(self, event: Committed) -> None:
+    def _commit(self, event: Committed, at: float) -> None:
         self.moved.clear()
         for record in event.records:
             match record.topic:
                 case topic if topic == LEDGER:
                     self._entry(record)
                 case topic if topic == RESULTS:
-                    self._result(record, event.process)
+                    self._result(record, event.process, at)
                 case topic if topic == LETTERS:
                     place = origin_of_letter(record_of(record))
                     self.letters[place.partition, place.offset] += 1
@@ -141,15 +150,16 @@ class View:
         entry = orjson.loads(record.value)
         if key == HEAD:
             self.heads[record.partition] = entry
-            for reading in entry["inputs"].values():
-                # The head's word, not the group's offset: a late request may set that back.
-                self.moved[record.partition] = (self.position[record.partition], reading["position"])
-                self.position[record.partition] = reading["position"]
+            # The head's word, not the group's offset: a late request may set that back.
+            position = entry["inputs"][COMMANDS]["position"]
+            self.moved[record.partition] = (self.position[record.partition], position)
+            self.position[record.partition] = position
+            self.heeded[record.partition] = entry["inputs"].get(SIGNALS, {"position": 0})["position"]
         else:
             self.ledger[record.partition][key] = entry
             self.unsettled.pop(key, None)
 
-    def _result(self, record: Stored, process: str) -> None:
+    def _result(self, record: Stored, process: str, at: float) -> None:
         headers = dict(record.headers)
         kind, subject = (headers.get(name, b"").decode() for name in ("ce_type", "ce_subject"))
         if kind == "refund.parked.v1":
@@ -162,6 +172,7 @@ class View:
                 "ce_replayed" in headers,
                 data,
                 process,
+                at,
             )
             self.outcomes[subject].append(told)
 

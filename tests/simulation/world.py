@@ -18,15 +18,18 @@ from tests.simulation.alipay import TAIL_S, SimulatedAlipay, SimulatedGateway
 from tests.simulation.channels import channel_of
 from tests.simulation.cluster import Cluster
 from tests.simulation.consumer import SimulatedAdmin, SimulatedConsumer
+from tests.simulation.desk import Desk
 from tests.simulation.events import (
     COMMANDS,
     CONTROL,
     LEDGER,
     LETTERS,
     RESULTS,
+    SIGNALS,
     Ended,
     Event,
     Fault,
+    Instructed,
     Silent,
     Started,
     Stopping,
@@ -49,6 +52,8 @@ from worker.kafka.clients import Clients
 from worker.kafka.control import KafkaControl
 from worker.kafka.journal import KafkaJournals
 from worker.kafka.source import KafkaSource
+from worker.messages.events import Event as Message
+from worker.refunds.instruction import Instruction, name_of
 from worker.stream.engine import Engine
 from worker.stream.scope import Readable, Scope, Topics
 
@@ -112,7 +117,9 @@ class World:
         self.faults = Faults(seed, self.happened, self._in_between)
         self.channel = channel_of(seed)
         self.alipay = SimulatedAlipay(seed, self.channel, self.faults, self, self.outside, self.happened)
-        self.terms = terms_of(asynchronous=self.alipay.asynchronous, mainland=self.channel.mainland)
+        self.terms = terms_of(
+            seed, self.limits, asynchronous=self.alipay.asynchronous, mainland=self.channel.mainland
+        )
         self.readable = self.channel.limits(self.limits.command_size_max)
         self.view = View(self.partitions, self.channel, self.readable)
         truth = Truth(self.view, self.alipay, self.terms, self.limits)
@@ -152,7 +159,7 @@ class World:
             consumer=partial(SimulatedConsumer, self.cluster, self.line, self.group, process, self.happened),  # type: ignore[arg-type]
             admin=partial(SimulatedAdmin, self.cluster, process),  # type: ignore[arg-type]
         )
-        source = KafkaSource(KAFKA, [COMMANDS], LEDGER, clock, clients)
+        source = KafkaSource(KAFKA, [COMMANDS, SIGNALS], LEDGER, clock, clients)
         journals = KafkaJournals(
             KAFKA, LEDGER, COMMANDS, limits=self.limits, batch_size_max=1_000_000, clients=clients
         )
@@ -166,7 +173,7 @@ class World:
     def _scope(self, process: Process, clock: WorkerClock) -> Scope:
         gateway = SimulatedGateway(self.alipay, process, clock, self.terms)
         return Scope(
-            topics=Topics(COMMANDS, RESULTS, LEDGER, LETTERS, "refund.signals"),
+            topics=Topics(COMMANDS, RESULTS, LEDGER, LETTERS, SIGNALS),
             group=GROUP,
             source="/worker",
             routing_key=self.channel.routing_key,
@@ -271,6 +278,9 @@ class World:
             self.loop.call_at(request.at, self._ask, request)
         for at, act in Plan(self).acts:
             self.loop.call_at(at, act)
+        desk = Desk(self)
+        for at in desk.moments:
+            self.loop.call_at(at, desk.act)
         await asyncio.sleep(UNDER_FIRE_S)
         self._silence()
         for request in last.requests:
@@ -293,6 +303,13 @@ class World:
             EPOCH + self.loop.time(),
             aborted=request.aborted,
         )
+
+    def instruct(self, partition: int, instruction: Instruction, event: Message) -> None:
+        """An operator's tool writes its signal."""
+        signal_id = dict(event.headers)["ce_id"].decode()
+        name, refund = name_of(instruction), instruction.order.refund_request_id
+        self.cluster.signal(partition, event, EPOCH + self.loop.time())
+        self.happened(Instructed(partition, refund, name, signal_id))
 
     def switch(self, channel: str, *, halted: bool) -> None:
         """An operator halts a channel, or everything, or has it go on."""
@@ -318,7 +335,9 @@ class World:
         return True
 
     def _lag(self, partition: int) -> int:
-        return self.cluster.end(TopicPartition(COMMANDS, partition)) - self.view.position[partition]
+        commands = self.cluster.end(TopicPartition(COMMANDS, partition)) - self.view.position[partition]
+        signals = self.cluster.end(TopicPartition(SIGNALS, partition)) - self.view.heeded[partition]
+        return commands + signals
 
     async def _stop(self) -> None:
         self.stopping = True
