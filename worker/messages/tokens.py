@@ -26,15 +26,16 @@ _NEAR_NAME: Final = re.compile(
 )
 _WIDE: Final = (("utf-16-le", 2), ("utf-16-be", 2), ("utf-32-le", 4), ("utf-32-be", 4))
 _MARK: Final = "\ufeff"
-_BASE64: Final = rb"[A-Za-z0-9+/_-]++|\\++(?:/|u00[0-9A-Fa-f]{2})"
-# Over the ends of lines first: each line alone could have a part of the token.
-_RUNS: Final = (
-    re.compile(rb"(?:" + _BASE64 + rb"|\\++[rn]|[\r\n]++)++={0,2}"),
-    re.compile(rb"(?:" + _BASE64 + rb")++={0,2}"),
-)
-_ESCAPE: Final = re.compile(rb"\\+(?:u00([0-9A-Fa-f]{2})|([/rn]))|[\r\n]+")
 RUN_MIN: Final = 24
 """Shorter base64 has no room for a token and its name."""
+_BASE64: Final = rb"[A-Za-z0-9+/_-]++|\\{1,8}+(?:/|u00[0-9A-Fa-f]{2})"
+_LONG: Final = rb"(?<![A-Za-z0-9+/_-])(?=[A-Za-z0-9+/_\\\r\n-]{%d})" % RUN_MIN
+# Over the ends of lines first: each line alone could have a part of the token.
+_RUNS: Final = (
+    re.compile(_LONG + rb"(?:" + _BASE64 + rb"|\\{1,8}+[rn]|[\r\n]++)++={0,2}"),
+    re.compile(_LONG + rb"(?:" + _BASE64 + rb")++={0,2}"),
+)
+_ESCAPE: Final = re.compile(rb"\\+(?:u00([0-9A-Fa-f]{2})|([/rn]))|[\r\n]+")
 # What must be in bytes, without their zeros, for a token to be in them: most dead letters need no closer look.
 _NAMED: Final = re.compile(rb"token|\\u00", re.IGNORECASE)
 _NAMED_OR_WRAPPED: Final = re.compile(_NAMED.pattern + rb"|[A-Za-z0-9+/_-]{24}", re.IGNORECASE)
@@ -91,8 +92,6 @@ def _without_narrow(value: bytes) -> bytes:
 
 def _without_base64(run: re.Match[bytes]) -> bytes:
     """What may be base64, with the tokens in what it says masked."""
-    if len(run[0]) < RUN_MIN:
-        return run[0]
     text = _ESCAPE.sub(_unescaped, run[0]).rstrip(b"=")
     # It may stand right after letters that are none of it.
     for start, sign in enumerate((_NAMED_OR_WRAPPED, _NAMED, _NAMED, _NAMED)):
