@@ -2,15 +2,18 @@
 
 import asyncio
 import json
-import sys
 import time
-from asyncio.subprocess import PIPE
 from typing import Any
+
+from click.testing import CliRunner
 
 from tests.broker.conftest import MakeWorld
 from tests.broker.harness import World, mode, refund
 from tests.broker.sight import text
-from worker.desk.answers import Desk, Shown
+from tests.test_cli import CLEAN, run_program
+from worker.cli import worker
+from worker.cli.options import Ended
+from worker.desk.answers import Desk, NotPossible, Shown
 from worker.desk.desk import KafkaDesk, following
 
 PATIENCE = {"channels.hasty": {"attempts_max": 2}}
@@ -20,15 +23,12 @@ ORDER = ("--by", "ana", "--reason", "the bank has confirmed it")
 
 async def asked(here: World, *words: str) -> tuple[int, Any]:
     """A command's exit code, and what it printed as JSON."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "worker", *words, "--json", "--config", str(here.config)),
-        stdout=PIPE,
-        stderr=PIPE,
-    )
-    async with asyncio.timeout(WAIT_S):
-        out, said = await process.communicate()
-    assert b"Traceback" not in said, said.decode()
-    return process.returncode or 0, json.loads(out) if out else said.decode()
+    arguments = [*words, "--json", "--config", str(here.config)]
+    result = await asyncio.to_thread(CliRunner(env=CLEAN).invoke, worker, arguments)
+    if isinstance(result.exception, NotPossible):
+        return Ended.REFUSED, str(result.exception)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, json.loads(result.stdout)
 
 
 async def parked(here: World, name: str) -> None:
@@ -88,7 +88,7 @@ async def test_the_command_line_shows_and_instructs_without_following_the_ledger
     make_world: MakeWorld,
 ) -> None:
     here = await make_world(sections=PATIENCE)
-    worker = await here.started()
+    process = await here.started()
     await parked(here, "r-1")
     code, listed = await asked(here, "parked")
     assert code == 0
@@ -102,11 +102,11 @@ async def test_the_command_line_shows_and_instructs_without_following_the_ledger
     code, told = await asked(here, "history", "r-1", "--language", "zh")
     assert (code, [one["kind"] for one in told].count("instructed")) == (0, 1)
     assert any("the bank has confirmed it" in one["sentence"] for one in told)
-    code, said = await asked(here, "show", "r-2")
-    assert code == 1
-    assert "no refund with the id r-2" in said
+    ended = await asyncio.to_thread(run_program, ["show", "r-2", "--config", here.config], here.folder)
+    assert (ended.returncode, ended.stdout) == (Ended.REFUSED, "")
+    assert "no refund with the id r-2" in ended.stderr
     # Without a worker.
-    worker.kill()
+    process.kill()
     code, answer = await asked(here, "inquire", "r-1", *ORDER, "--wait", "0.5")
     assert (code, answer["result"]) == (3, "no_answer")
     code, told = await asked(here, "history", "r-1")
