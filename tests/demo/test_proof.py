@@ -22,10 +22,13 @@ from worker.demo.summary import summary
 from worker.messages.command import CommandLimits
 from worker.messages.dead_letter import dead_letter_headers
 from worker.messages.events import final_entry, outcome_event, parked_event, replayed_event
+from worker.messages.instructed import instructed_event
 from worker.messages.ledger import BadEntry
 from worker.refunds.attempt import Attempt
-from worker.refunds.command import Command
+from worker.refunds.command import Cause, Command
 from worker.refunds.entry import FinalEntry, OpenEntry, Origin, Pin, State
+from worker.refunds.instruction import Effect, Order, Reissue
+from worker.refunds.issue import provider_id
 from worker.refunds.money import Money
 from worker.refunds.verdict import Outcome, Park, ParkReason, Proof
 from worker.stream.ports import Record
@@ -391,3 +394,39 @@ def test_the_simulators_answers_become_a_view() -> None:
         {"p": 1},
         {"a": 1.5},
     )
+
+
+def reissued(evidence: Evidence, first: str, at_provider: str, *, instructed: bool) -> Evidence:
+    """A failed refund whose second issue has succeeded."""
+    command = replace(command_of(first), refund_request_id=f"{first}~2", provider_request_id=at_provider)
+    entry = replace(open_entry(first), attempt=Attempt(command))
+    event = outcome_event(
+        entry, Outcome(True, "SUCCESS", "", Proof.SUBMIT, 1), 9.0, "/worker", first.encode()
+    )
+    final = final_entry(entry, event, 9.0)
+    results = [record("results", 0, 10, event.value, event.headers)]
+    if instructed:
+        order = Reissue(Order(first, "ana", "why"), command_of(first))
+        answer = instructed_event(order, Effect.REISSUED, Cause("s"), 9.0, "/w", b"", f"{first}~2")
+        results.append(record("results", 0, 11, answer.value, answer.headers))
+    return replace(
+        evidence,
+        results=(*evidence.results, *results),
+        ledger={**evidence.ledger, (0, f"{first}~2"): final},
+        alipay=replace(
+            evidence.alipay,
+            refunds={**evidence.alipay.refunds, at_provider: treated(first, moved=True)},
+            moved={**evidence.alipay.moved, "USD": evidence.alipay.moved["USD"] + 100},
+        ),
+    )
+
+
+@pytest.mark.parametrize("at_provider", [provider_id(FAILED, 2), FAILED], ids=["new id", "same number"])
+def test_an_issue_that_an_operator_has_asked_for_breaks_no_promise(at_provider: str) -> None:
+    evidence = reissued(sound(), FAILED, at_provider, instructed=True)
+    assert [text for promise in PROMISES for text in promise.check(evidence)] == []
+
+
+def test_an_issue_that_nobody_has_asked_for_is_found() -> None:
+    evidence = reissued(sound(), FAILED, provider_id(FAILED, 2), instructed=False)
+    assert any("no instruction" in text for text in OneOutcome.check(evidence))
