@@ -339,6 +339,30 @@ async def test_only_the_pages_own_files_are_served(tmp_path: Path) -> None:
                 assert answer.status == 404, path
 
 
+@pytest.mark.parametrize(
+    "path", ["/%61pi/overview", "//api/overview", "/x/../api/overview", "/api%2Foverview"]
+)
+async def test_no_way_to_write_a_path_leads_around_the_session(tmp_path: Path, path: str) -> None:
+    async with stand(tmp_path) as served:
+        url = URL(served.url + path, encoded=True)
+        async with served.http.get(url) as answer:
+            assert answer.status in (401, 404)
+
+
+async def test_a_body_that_never_ends_is_given_up(tmp_path: Path) -> None:
+    async with stand(tmp_path) as served:
+        url = URL(served.url)
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        lines = (
+            *("POST /api/session HTTP/1.1", f"Host: {url.host}:{url.port}", f"Origin: {served.url}"),
+            *("Content-Type: application/json", "Content-Length: 100", "", "{"),
+        )
+        writer.write("\r\n".join(lines).encode())
+        assert b" 408 " in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+
 async def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
     async with stand(tmp_path) as served:
         status, _, _ = await served.call("POST", "/api/session", {"who": "Ada", "token": "x" * 20_000})

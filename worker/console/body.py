@@ -1,14 +1,17 @@
 """What the page asks for: a JSON object of texts and truth values."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
 from worker.console.refusal import Refused
+
+READ_MAX_S: Final = 3.0  # anybody can begin to sign in, and few at once can be listened to
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,11 @@ class Fields:
 async def fields_of(request: web.Request) -> Fields:
     """Raises Refused."""
     try:
-        found = orjson.loads(await request.read())
+        async with asyncio.timeout(READ_MAX_S):
+            body = await request.read()
+        found = orjson.loads(body)
+    except TimeoutError:
+        raise Refused(HTTPStatus.REQUEST_TIMEOUT, "unreadable", "the request did not end in time") from None
     except orjson.JSONDecodeError as error:
         raise Refused(HTTPStatus.BAD_REQUEST, "unreadable", f"no JSON: {error}") from None
     if not isinstance(found, dict):

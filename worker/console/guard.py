@@ -75,7 +75,10 @@ class Guard:
             text = "not served under this name; call it by console.public_url, or from its own machine"
             raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "host", text)
         request[CALLED] = origin
-        if not request.path.startswith(API):
+        # What will be called, not what the path looks like: there are many ways to write one.
+        resource = request.match_info.route.resource
+        called = "" if resource is None else resource.canonical
+        if not called.startswith(API):
             if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
                 raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method", "expected GET")
             return
@@ -86,7 +89,7 @@ class Guard:
         elif request.method != hdrs.METH_GET:
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method", "expected GET or POST")
         who = self._access.who(request)
-        if not who and request.path != SESSION:
+        if not who and called != SESSION:
             raise Refused(HTTPStatus.UNAUTHORIZED, "signed_out", "sign in first")
         request[WHO] = who
 
