@@ -117,6 +117,8 @@ def test_a_call_whose_time_is_over_is_not_announced_for_the_past() -> None:
         (replace(NEW, attempt=replace(NEW.attempt, ambiguous=True)), Where.IN_DOUBT),
         (samples.OPEN, Where.DECLINED),
         (replace(NEW, held=samples.FAILED), Where.DECLINED),
+        (parked(ParkReason.UNLISTED_CODE), Where.DECLINED),
+        (parked(ParkReason.MERCHANT_BALANCE), Where.DECLINED_FOR_CERTAIN),
         (replace(samples.OPEN, notice=samples.NOTICE), Where.TOLD_MOVED),
         (replace(samples.OPEN, notice=replace(samples.NOTICE, status=Told.RETURNED)), Where.TOLD_MOVED),
         (replace(samples.OPEN, notice=replace(samples.NOTICE, status=Told.FAILED)), Where.TOLD_FAILED),
@@ -127,6 +129,19 @@ def test_money_is_only_said_to_be_safe_where_nobody_can_have_asked_for_it(
     entry: OpenEntry, place: Where
 ) -> None:
     assert where(entry) is place
+
+
+@pytest.mark.parametrize(
+    ("advice", "retried"),
+    [(NextAction.FUND_AND_REISSUE, True), (NextAction.FUND_AND_NEW_REFUND, False)],
+)
+def test_a_retry_is_advised_only_where_the_provider_takes_the_same_id_again(
+    advice: NextAction, *, retried: bool
+) -> None:
+    park = Park(ParkReason.MERCHANT_BALANCE, samples.OPEN.attempt, next_action=advice)
+    told = explanation(replace(samples.PARKED, park=park))
+    assert ("retry" in told.advice) is retried
+    assert ("reissue" in told.advice) is not retried
 
 
 def test_what_a_person_settled_is_told_as_a_persons_word() -> None:

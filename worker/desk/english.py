@@ -56,6 +56,7 @@ ENGLISH: Final = Words(
         Where.UNDER_WAY: "Alipay was asked for it, and the answer is not known yet.",
         Where.IN_DOUBT: "Nobody knows: it may have moved, and it may not.",
         Where.DECLINED: "Probably where it was: Alipay has declined the refund, which is not proven yet.",
+        Where.DECLINED_FOR_CERTAIN: "It has not moved: Alipay has declined it, and no earlier call can have made it.",
         Where.TOLD_MOVED: "Probably with the buyer: Alipay's notification says that the refund {told}.",
         Where.TOLD_FAILED: "Probably where it was: Alipay's notification says that the refund {told}.",
         Where.MOVED: "It has moved.",
@@ -69,6 +70,8 @@ ENGLISH: Final = Words(
         Advice.MEND: "Mend the credential{to_do}. It resumes by itself.",
         Advice.WAIT_FOR_PROOF: "Check the account's configuration{to_do}. Settle it only on evidence.",
         Advice.CONFIGURE: "Put the channel, its account and its merchant's token back into the settings.",
+        Advice.FUND_AND_REISSUE: "Fund the merchant's account. Alipay takes this id no more: settle it as failed, "
+        "then reissue it.",
         Advice.NOTHING: "Nothing has to be done.",
         Advice.REISSUE: "The advice is: {advice}. reissue asks for it once more, linked to this one.",
         Advice.ISSUED_ANEW: "It was asked for once more, as {last_issue}: look at that one.",

@@ -11,9 +11,18 @@ from worker.messages.control import EVERYTHING, Control
 from worker.messages.events import SUCCEEDED
 from worker.refunds.attempt import Stage
 from worker.refunds.entry import FinalEntry, OpenEntry, State
-from worker.refunds.instruction import INSTRUCTIONS, OPEN_REFUNDS, REISSUABLE, Inquire, Retry, Rule, Settle
+from worker.refunds.instruction import (
+    INSTRUCTIONS,
+    KEEPS_NUMBER,
+    OPEN_REFUNDS,
+    REISSUABLE,
+    Inquire,
+    Retry,
+    Rule,
+    Settle,
+)
 from worker.refunds.notice import MOVED, Told
-from worker.refunds.verdict import ParkReason, Proof
+from worker.refunds.verdict import Park, ParkReason, Proof
 
 _STAGES: Final = {Stage.SUBMIT: Next.SUBMIT, Stage.INQUIRE: Next.INQUIRE, Stage.CONFIRM: Next.CONFIRM}
 
@@ -135,6 +144,8 @@ def where(entry: OpenEntry) -> Where:
         return Where.TOLD_MOVED
     if notice is not None and notice.status is Told.FAILED:
         return Where.TOLD_FAILED
+    if entry.park is not None and attempt.declined is not None and _balance_empty(entry.park):
+        return Where.DECLINED_FOR_CERTAIN
     if entry.held is not None or attempt.declined is not None:
         return Where.DECLINED
     if attempt.ambiguous:
@@ -162,10 +173,23 @@ def _advice(entry: OpenEntry, around: Circumstances, words: Vocabulary) -> str:
             return texts[Advice.WAIT_FOR_PROOF].format(to_do=to_do)
         case State.UNCONFIGURED:
             return texts[Advice.CONFIGURE]
+        case State.PARKED if (
+            entry.park is not None and _balance_empty(entry.park) and _id_used_up(entry.park)
+        ):
+            return texts[Advice.FUND_AND_REISSUE]
         case State.PARKED:
             return "" if entry.park is None else words.park_advice(entry.park.reason).format(to_do=to_do)
         case _:
             assert_never(entry.state)
+
+
+def _balance_empty(park: Park) -> bool:
+    # With a decline, it is parked only once nothing speaks against that decline: see the policy.
+    return park.reason is ParkReason.MERCHANT_BALANCE
+
+
+def _id_used_up(park: Park) -> bool:
+    return park.next_action in REISSUABLE - KEEPS_NUMBER
 
 
 # Final.

@@ -41,7 +41,7 @@ class Next(StrEnum):
     CONFIRM = auto()
     OVERDUE = (
         auto()
-    )  # its time is over: a worker is about to call, its payment's turn has to come, or none runs
+    )  # its time is over: it is about to be called, its payment's turn has to come, or no worker runs
     RESUME = auto()
     PROBE = auto()
     PROOF = auto()
@@ -57,6 +57,7 @@ class Where(StrEnum):
     UNDER_WAY = auto()
     IN_DOUBT = auto()
     DECLINED = auto()
+    DECLINED_FOR_CERTAIN = auto()
     TOLD_MOVED = auto()
     TOLD_FAILED = auto()
     MOVED = auto()
@@ -73,6 +74,7 @@ class Advice(StrEnum):
     MEND = auto()
     WAIT_FOR_PROOF = auto()
     CONFIGURE = auto()
+    FUND_AND_REISSUE = auto()  # parked for the balance, and the provider takes its id no more
     NOTHING = auto()
     REISSUE = auto()
     ISSUED_ANEW = auto()
