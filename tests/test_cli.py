@@ -112,6 +112,14 @@ def test_new_keys_print_only_what_to_upload(tmp_path: Path) -> None:
     assert run("keys", "new", "--folder", tmp_path / "keys").exit_code == 1
 
 
+def test_a_new_token_is_written_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "keys" / "console.token"
+    result = run("keys", "token", "--file", file)
+    assert result.exit_code == 0
+    assert file.read_text().strip() not in result.stdout + result.stderr
+    assert run("keys", "token", "--file", file).exit_code == 1
+
+
 @pytest.mark.parametrize("rule", ["{", '{"mode": "nothing"}', "[]"])
 def test_a_rule_that_the_simulator_does_not_know_is_wrong_usage(tmp_path: Path, rule: str) -> None:
     run("keys", "new", "--folder", tmp_path)

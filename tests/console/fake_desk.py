@@ -133,10 +133,10 @@ class FakeDesk:
         return Shown(found, explanation, can, issues, {"pin": {"account": "SANDBOX"}, "attempt": 3})
 
     async def history(self, refund_request_id: str, language: Language) -> Sequence[Moment]:
-        words = SENTENCES[language]
+        words, since = SENTENCES[language], self.refunds[refund_request_id].since
         return [
-            Moment(NOW - 7_500, "accepted", words["accepted"]),
-            Moment(NOW - 60, "parked", words["parked"], facts={"code": "PROCESS_FAIL"}),
+            Moment(since, "accepted", words["accepted"]),
+            Moment(since + 7_440, "parked", words["parked"], facts={"code": "PROCESS_FAIL"}),
             *self.said[refund_request_id],
         ]
 
