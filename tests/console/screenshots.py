@@ -26,7 +26,10 @@ def desk() -> FakeDesk:
     """A day at the office."""
     now = time.time()
     parked = [
-        row("refund-20931", "parked", 123_450, since=now - 93_000, attempts=60, reason="attempts_used_up", code="PROCESS_FAIL"),
+        row(
+            "refund-20931", "parked", 123_450, since=now - 93_000,
+            reason="attempts_used_up", code="PROCESS_FAIL", attempts=60,
+        ),
         row("refund-20944", "parked", 8_800, since=now - 51_000, reason="contradicted", code="SUCCESS", attempts=7),
         row(
             "refund-21007", "parked", 1_250_000, since=now - 9_400, amount=Money("CNY", 1_250_000), channel="cn",
