@@ -54,6 +54,11 @@ def test_an_instruction_comes_back_as_it_was(written: Instruction) -> None:
     assert instruction_of(read_signal(event.value, event.headers, ORIGIN)) == written
 
 
+def test_a_settlement_may_leave_the_advice_to_the_provider() -> None:
+    assert read("settle", nextAction=None) == Settle(ORDER, False, "ticket 815")
+    assert read("settle", nextAction=None, outcome="succeeded") == Settle(ORDER, True, "ticket 815")
+
+
 @pytest.mark.parametrize("name", INSTRUCTIONS)
 def test_a_signal_is_named_and_keyed_by_its_refund_and_is_the_cause_of_its_answer(name: str) -> None:
     event = samples.instruction(name)
