@@ -32,10 +32,10 @@ def links(document: Path) -> list[str]:
     return found
 
 
-def anchors(document: Path) -> set[str]:
+def anchors(document: Path) -> list[str]:
     """The anchors of a document's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", FENCED.sub("", document.read_text()), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 def examples() -> list[tuple[str, Any]]:
