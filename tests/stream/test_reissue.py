@@ -5,7 +5,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Final
 
-import orjson
 import pytest
 from typing_extensions import override
 
@@ -33,7 +32,8 @@ from worker.refunds.instruction import REISSUABLE, Refusal
 from worker.refunds.issue import provider_id
 from worker.refunds.notice import Told
 from worker.refunds.reply import Declined, NextAction, Unknown
-from worker.stream.finals import final_of
+from worker.stream.finals import final_of, sum_of
+from worker.stream.scope import Scope
 
 NEW: Final = Declined("REFUND_DECLINED", "no", next_action=NextAction.NEW_REFUND)
 SAME: Final = Declined("ACQ.SYSTEM_ERROR", "no", next_action=NextAction.REISSUE)
@@ -121,7 +121,7 @@ def test_an_orders_whole_refund_keeps_the_number_by_which_it_is_asked_about() ->
     """It is refunded without a number, and then the order's own stands for it."""
     bench, command = failed()
     whole = replace(command, whole=True, order_number="a")
-    bench.finals.put("a", bench.finals.get("a")._replace(digest=whole.digest()))  # type: ignore[union-attr]
+    bench.finals.put("a", bench.finals.get("a")._replace(made_from=sum_of(whole)))  # type: ignore[union-attr]
     issue = instruct(bench, reissue(whole)).open["a~2"].attempt.command
     assert (issue.provider_request_id, issue.whole) == ("a", True)
 
@@ -171,6 +171,16 @@ def test_a_failure_that_the_provider_has_denied_since_is_not_issued_anew() -> No
     assert results(instruct(bench, reissue(command))) == [Refusal.TOLD_OTHERWISE]
 
 
+def test_a_chain_of_which_the_provider_has_denied_any_failure_is_not_issued_anew() -> None:
+    """Its money has moved with the first issue: a third would move it again."""
+    bench, command = failed()
+    instruct(bench, reissue(command))
+    second = declined(bench, "a~2")
+    notify(bench, told("a", Told.SUCCEEDED))
+    bench.commit()
+    assert results(instruct(bench, reissue(second))) == [Refusal.TOLD_OTHERWISE]
+
+
 def test_only_the_newest_issue_is_issued_anew_and_one_at_a_time() -> None:
     bench, command = failed()
     batch = instruct(bench, reissue(command), reissue(command))
@@ -187,33 +197,51 @@ def test_an_issue_that_a_newer_release_has_written_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"payment_id": "another"}, {"merchant": "another"}, {"refund_request_id": "b"}]
+    "changes",
+    [
+        {"payment_id": "another"},
+        {"merchant": "another"},
+        {"refund_request_id": "b"},
+        # Sent as it is: it could bring an amount of its own into the request.
+        {"goods": '[],"refundAmount":{"currency":"USD","value":"99999"}'},
+        {"notify_url": "https://attacker.example"},
+    ],
 )
 def test_it_is_made_from_the_command_of_the_failure_and_no_other(changes: dict[str, Any]) -> None:
+    """Not even in what the digest leaves out: whoever may write signals must not write requests."""
     bench, command = failed()
     instruction = reissue(replace(command, **changes), "a")
     assert results(instruct(bench, instruction)) == [Refusal.OTHER_COMMAND]
 
 
-class Strict(FakeGateway):
-    """Its account's requests hold the goods as an array."""
+class Mainland(FakeGateway):
+    """It takes no dollars."""
 
     @override
     def pin(self, command: Command) -> Pin:
-        orjson.loads(command.goods or "[]")
-        return super().pin(command)
+        raise ValueError("expected CNY")
 
 
-def test_a_command_from_which_no_request_can_be_made_is_refused() -> None:
-    """The digest does not vouch for every text, and some are arrays in JSON."""
-    bench, command = failed(of=Bench(scope([Strict()])))
-    assert results(instruct(bench, reissue(replace(command, goods="[")))) == [Refusal.OTHER_COMMAND]
+def other_settings(bench: Bench, of: Scope) -> Bench:
+    """A worker with other settings that knows the failure."""
+    second = Bench(replace(of, clock=bench.clock), head(closed=True))
+    final = bench.finals.get("a")
+    assert final is not None
+    second.finals.put("a", final)
+    return second
 
 
-def test_a_command_that_the_ledger_cannot_take_is_refused() -> None:
-    bench, command = failed(of=Bench(scope(limits={"record_size_max": 4_000})))
-    large = replace(command, metadata="x" * 4_000)
-    assert results(instruct(bench, reissue(large), reissue(command))) == [Refusal.OTHER_COMMAND, "reissued"]
+def test_a_channel_that_can_no_longer_ask_for_it_is_not_asked() -> None:
+    bench, command = failed()
+    second = other_settings(bench, scope([Mainland()]))
+    assert results(instruct(second, reissue(command))) == [Refusal.OTHER_COMMAND]
+
+
+def test_a_command_that_the_ledger_can_no_longer_take_is_refused() -> None:
+    bench, command = failed(metadata="x" * 2_000)
+    second = other_settings(bench, scope(limits={"record_size_max": 3_000}))
+    assert results(instruct(second, reissue(command))) == [Refusal.OTHER_COMMAND]
+    assert results(instruct(bench, reissue(command))) == ["reissued"]
 
 
 def test_an_id_without_room_for_a_number_is_refused() -> None:
@@ -229,11 +257,7 @@ def test_an_id_without_room_for_a_number_is_refused() -> None:
 
 def test_a_channel_that_is_gone_is_not_asked() -> None:
     bench, command = failed()
-    of = scope([FakeGateway("another")], clock=bench.clock)
-    second = Bench(of, head(closed=True))
-    final = bench.finals.get("a")
-    assert final is not None
-    second.finals.put("a", final)
+    second = other_settings(bench, scope([FakeGateway("another")]))
     assert results(instruct(second, reissue(command))) == [Refusal.UNCONFIGURED]
 
 

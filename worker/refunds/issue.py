@@ -6,6 +6,7 @@ so they meet no other refund's, and every issue of a chain has its home where th
 
 import hashlib
 import re
+from collections.abc import Iterator
 from typing import Final
 
 ID_MAX: Final = 64
@@ -35,6 +36,12 @@ def issue_before(refund_request_id: str) -> str:
     """The id of the issue that this one follows, "" for a first one."""
     number = issue_number(refund_request_id)
     return "" if number == 1 else issue_id(first_issue(refund_request_id), number - 1)
+
+
+def issues_until(refund_request_id: str) -> Iterator[str]:
+    """The ids of its chain, from the first one to itself."""
+    first = first_issue(refund_request_id)
+    return (issue_id(first, number) for number in range(1, issue_number(refund_request_id) + 1))
 
 
 def provider_id(first: str, number: int) -> str:

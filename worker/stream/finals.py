@@ -1,12 +1,17 @@
 """What is remembered of final refunds: enough to tell a duplicate from a conflict."""
 
+import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final as Constant
 from typing import NamedTuple, Protocol
 
+import orjson
+
 from worker.messages.events import SUCCEEDED
+from worker.messages.ledger_v1_refund import write_command
+from worker.refunds.command import Command
 from worker.refunds.entry import FinalEntry
 from worker.refunds.reply import NextAction
 
@@ -17,7 +22,8 @@ _ADVICE: Constant[Mapping[str, NextAction]] = {advice.value: advice for advice i
 class Final(NamedTuple):
     """A final refund and its channel. `entry` is kept only where duplicates are answered with the stored outcome,
     `payment` only where it is what a refund's records are keyed by, `provider_request_id` only where it is not the
-    refund's own id. `next_action`: the advice that came with a failure.
+    refund's own id. `next_action`: the advice that came with a failure. `made_from`: the sum of the command of one that
+    may be issued anew, else b"".
     """
 
     digest: bytes
@@ -27,6 +33,12 @@ class Final(NamedTuple):
     payment: str = ""
     provider_request_id: str = ""
     next_action: NextAction = NextAction.NONE
+    made_from: bytes = b""
+
+
+def sum_of(command: Command) -> bytes:
+    """SHA-256 (32 bytes) over all that it says: the digest leaves out texts that reach the provider all the same."""
+    return hashlib.sha256(orjson.dumps(write_command(command))).digest()
 
 
 def final_of(entry: FinalEntry, *, keep_outcome: bool, by_payment: bool = False) -> Final:
@@ -41,6 +53,7 @@ def final_of(entry: FinalEntry, *, keep_outcome: bool, by_payment: bool = False)
         str(data.get("paymentId") or data.get("orderNumber", "")) if by_payment else "",
         "" if at_provider == entry.refund_request_id else at_provider,
         _ADVICE.get(str(data.get("next_action")), NextAction.NONE),
+        b"" if entry.command is None else sum_of(entry.command),
     )
 
 

@@ -28,13 +28,22 @@ from worker.refunds.instruction import (
     objection,
     settled,
 )
-from worker.refunds.issue import ID_MAX, ISSUES_MAX, first_issue, issue_id, issue_number, provider_id
+from worker.refunds.issue import (
+    ID_MAX,
+    ISSUES_MAX,
+    first_issue,
+    issue_id,
+    issue_number,
+    issues_until,
+    provider_id,
+)
 from worker.refunds.verdict import ParkReason
 from worker.stream import writing
 from worker.stream.books import Books
 from worker.stream.chains import Chains
 from worker.stream.changes import Changes
 from worker.stream.finals import Final as Ended
+from worker.stream.finals import sum_of
 from worker.stream.notices import Notices
 from worker.stream.refund import Refund
 from worker.stream.schedule import Schedule
@@ -183,7 +192,7 @@ class Instructions:
         try:
             pin = gateway.pin(command)
         except ValueError:
-            # Some of its texts are arrays in JSON, and the digest does not vouch for all of them.
+            # By its name the channel may be of another interface now, which cannot ask for this.
             return Refusal.OTHER_COMMAND
         entry = OpenEntry(Attempt(command), pin, origin, accepted_at=now, next_at=now)
         size = writing.ledger(self._scope, self._number, entry).size
@@ -195,12 +204,12 @@ class Instructions:
             return Refusal.SUCCEEDED
         if self._chains.newest(name) != name:
             return Refusal.ISSUED_ANEW
-        if self._notices.contradicted(name):
+        # Whichever issue has moved the money after all: another one would move it again.
+        if any(map(self._notices.contradicted, issues_until(name))):
             return Refusal.TOLD_OTHERWISE
         if final.next_action not in REISSUABLE:
             return Refusal.ADVISED_AGAINST
-        same = command.refund_request_id == name and command.digest() == final.digest
-        return None if same else Refusal.OTHER_COMMAND
+        return None if sum_of(command) == final.made_from else Refusal.OTHER_COMMAND
 
 
 def _next(entry: OpenEntry, instruction: Retry | Inquire) -> Attempt:
