@@ -213,7 +213,7 @@ class Bench:
             self.partition.accept(each, self.clock.now(), self.clock.monotonic())
 
     def commit(self, *, last: bool = False) -> Written:
-        books, woken = self.partition.books, self.partition.signals.waking.take()
+        books, woken = self.partition.books, self.partition.signals.waking.take(self.clock.now())
         batch = self.partition.last_batch(self.clock.now()) if last else books.batch(self.clock.monotonic())
         self.partition.books.committed()
         for refund in woken:
@@ -226,6 +226,11 @@ class Bench:
         found = [refund.entry.refund_request_id for refund in self.partition.schedule.due]
         self.partition.schedule.due.clear()
         return found
+
+    def left_halted(self, count: int = 10) -> list[str]:
+        """Refunds that a predecessor's halt left behind and that could be called for now; they are taken out."""
+        found = self.partition.signals.waking.left_halted(count, self.clock.now())
+        return [refund.entry.refund_request_id for refund in found]
 
     def refund(self, refund_request_id: str) -> Refund:
         return self.partition.refunds[refund_request_id]

@@ -311,7 +311,7 @@ def test_a_halted_refund_that_was_settled_is_not_left_over_for_anybody() -> None
     second = reopened(bench)
     assert second.refund("a").entry.state is State.HALTED
     assert results(instruct(second, fail())) == ["settled"]
-    assert second.partition.left_halted(10) == []
+    assert second.left_halted() == []
 
 
 def test_of_two_instructions_in_one_batch_the_second_sees_what_the_first_did() -> None:

@@ -372,6 +372,28 @@ async def test_no_call_is_made_while_it_is_not_known_what_operators_have_halted(
 
 
 @in_virtual_time
+async def test_what_another_worker_left_halted_waits_for_that_workers_call_about_its_payment() -> None:
+    world = World()
+    held = world.gateway.hold("called")
+    world.ask("called", paymentId="pay")
+    async with world.worker.running():
+        await asyncio.sleep(1)
+        world.halt()
+        await asyncio.sleep(1)
+        world.ask("a", paymentId="pay")
+        await asyncio.sleep(2)
+        assert world.open_entry("a").state is State.HALTED
+        await world.source.revoke()
+        world.halt(halted=False)
+        async with world.another_worker().running():
+            await asyncio.sleep(3)
+            held.give(SUCCEEDED)
+            await asyncio.sleep(60)
+    assert world.gateway.overlaps == []
+    assert world.outcomes("a") == world.outcomes("called") == ["refund.succeeded.v1"]
+
+
+@in_virtual_time
 async def test_a_worker_that_nobody_could_halt_does_not_begin() -> None:
     world = World()
     world.ask("a")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.stream.fake_gateway import FakeGateway
+from tests.stream.operators import instruct, results, retry
 from tests.stream.stage import (
     DECLINED,
     LETTERS,
@@ -19,11 +20,12 @@ from tests.stream.stage import (
     value,
 )
 from worker.refunds.attempt import Stage
-from worker.refunds.entry import State
+from worker.refunds.entry import OpenEntry, State
 from worker.refunds.policy import Terms
 from worker.refunds.reply import Contradicted, Misconfigured, Unknown
-from worker.refunds.verdict import Hold, Outcome, Wait
+from worker.refunds.verdict import Hold, Outcome, Park, ParkReason, Wait
 from worker.stream.books import SEVERAL_READINGS
+from worker.stream.ports import Record
 
 TERMS: Terms = FakeGateway().terms
 LEASE_S = scope().limits.lease_s
@@ -182,21 +184,21 @@ def test_a_halted_refund_that_was_never_sent_is_known_not_to_be() -> None:
     """Else a halt of a day, and a restart in it, would cost every waiting refund its certainty."""
     bench = Bench(entries=[entry("a", state=State.HALTED)])
     assert not bench.refund("a").entry.attempt.ambiguous
-    assert [refund.entry.refund_request_id for refund in bench.partition.left_halted(10)] == ["a"]
+    assert bench.left_halted() == ["a"]
 
 
 def test_a_halt_left_by_a_predecessor_is_left_in_writing_before_the_call() -> None:
     """A model found this: woken in memory alone, called, killed, it was "never sent" to the opening after that."""
     second = Bench(entries=[entry("a", state=State.HALTED), entry("b", offset=1, state=State.HALTED)])
     assert not second.due()
-    (left_halted,) = second.partition.left_halted(1)
-    second.partition.mark(left_halted, State.WAITING)
+    assert second.left_halted(1) == ["a"]
+    second.partition.mark(second.refund("a"), State.WAITING)
     left = second.commit()
     assert left.open["a"].state is State.WAITING
     third = Bench(found=left.head, entries=left.open.values())
     assert third.refund("a").entry.attempt.ambiguous
-    assert [refund.entry.refund_request_id for refund in second.partition.left_halted(10)] == ["b"]
-    assert not second.partition.left_halted(10)
+    assert second.left_halted() == ["b"]
+    assert not second.left_halted()
 
 
 def test_an_end_in_order_does_not_vouch_for_entries_that_were_not_understood() -> None:
@@ -294,6 +296,60 @@ def test_a_new_refund_waits_for_a_payment_that_a_predecessor_may_be_calling_for(
     assert bench.due() == ["other"]
     bench.clock.forward(SETTLED_S)
     assert sorted(bench.due()) == ["new", "old"]
+
+
+def test_a_refund_left_halted_waits_for_a_payment_that_a_predecessor_may_be_calling_for() -> None:
+    found = entry("old")
+    behind = entry("behind", offset=1, state=State.HALTED)
+    command = replace(behind.attempt.command, payment_id=found.attempt.command.payment_id)
+    behind = replace(behind, attempt=replace(behind.attempt, command=command))
+    other = entry("other", offset=2, state=State.HALTED)
+    bench = Bench(found=head(position=3, reach=3), entries=[found, behind, other])
+    assert bench.left_halted() == ["other"]
+    bench.clock.forward(SETTLED_S)
+    assert bench.left_halted() == ["behind"]
+
+
+def unread(of: OpenEntry) -> Bench:
+    """An opening with this entry, which has not read yet what its predecessor may have sent of the same payment."""
+    return Bench(found=head(position=0, reach=1), entries=[of])
+
+
+def same_payment(of: OpenEntry) -> Record:
+    return record(0, value("sent", paymentId=of.attempt.command.payment_id))
+
+
+@pytest.mark.parametrize("read_after_s", [0.0, 1.0])
+def test_what_nobody_was_calling_for_waits_until_all_is_read_that_may_have_been_sent(
+    read_after_s: float,
+) -> None:
+    """Its signal, from another topic, may come before the command of the call that is on the wire."""
+    halted = entry("a", state=State.HALTED)
+    bench = unread(halted)
+    assert bench.left_halted() == []
+    bench.clock.forward(read_after_s)
+    bench.accept(same_payment(halted))
+    assert bench.left_halted() == []
+    bench.clock.forward(SETTLED_S)
+    assert bench.left_halted() == ["a"]
+
+    attempt = entry("a").attempt
+    stopped = replace(halted, state=State.PARKED, park=Park(ParkReason.ATTEMPTS_USED_UP, attempt))
+    bench = unread(stopped)
+    assert results(instruct(bench, retry())) == ["called"]
+    assert bench.due() == []
+    bench.clock.forward(read_after_s)
+    bench.accept(same_payment(stopped))
+    bench.commit()
+    assert bench.due() == []
+    bench.clock.forward(SETTLED_S)
+    assert sorted(bench.due()) == ["a", "sent"]
+
+
+def test_what_nobody_was_calling_for_does_not_wait_for_ever_for_what_cannot_be_read() -> None:
+    bench = unread(entry("a", state=State.HALTED))
+    bench.clock.forward(TERMS.quiet_s + LEASE_S)
+    assert bench.left_halted() == ["a"]
 
 
 def test_an_answer_ends_the_call_that_the_ledger_notes() -> None:

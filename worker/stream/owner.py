@@ -186,7 +186,8 @@ class Owner:
     def _wake_halted(self) -> None:
         # A batch of them at a time: a long halt may have left all that a partition can hold.
         if not self._deferred:
-            for refund in self.partition.left_halted(self._scope.limits.commit_records_max):
+            now, count = self._scope.clock.now(), self._scope.limits.commit_records_max
+            for refund in self.partition.signals.waking.left_halted(count, now):
                 self._dispatcher.take_up(Call(self, refund))
 
     async def _pause(self) -> None:
@@ -236,7 +237,7 @@ class Owner:
         deferred, self._deferred = (self._deferred, deque()) if self._heard() else (deque(), self._deferred)
         now, mono = clock.now(), clock.monotonic()
         # Refunds that a signal has woken: the ledger says so before they are called.
-        woken = self.partition.signals.waking.take()
+        woken = self.partition.signals.waking.take(now)
         batch = self.partition.books.batch(mono)
         self._pending_since = None
         await self._journal.commit(batch)

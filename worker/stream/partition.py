@@ -4,7 +4,6 @@ All of its memory may run ahead of what is committed, because a transaction that
 memory is thrown away and read again from the ledger.
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import assert_never
@@ -62,8 +61,9 @@ class Partition:
         rests_s = {name: gateway.terms.payment_spacing_s for name, gateway in scope.gateways.items()}
         self.schedule = Schedule(takeover.at, rests_s)
         self._changes = Changes(number, self.refunds, finals, self.books, scope)
-        self.signals = Signals(number, chains, self.books, self.schedule, self._changes, takeover, scope)
-        self._halted: deque[Refund] = deque()
+        self.signals = Signals(
+            number, chains, self.books, self.schedule, self._changes, takeover, readers, scope
+        )
         self._scope = scope
         self._known = chains.known
         self._brake = Brake(limits.brake_window, limits.brake_records_min, limits.brake_ratio)
@@ -102,15 +102,7 @@ class Partition:
             if entry.state is State.WAITING:
                 self.schedule.at(entry.next_at, refund)
             elif entry.state is State.HALTED:
-                self._halted.append(refund)
-
-    def left_halted(self, count: int) -> list[Refund]:
-        """Up to `count` refunds that a predecessor's halt left behind; each is given once.
-
-        To be marked before they are called: until then the ledger says that nobody has ever called for them.
-        """
-        left = [self._halted.popleft() for _ in range(min(count, len(self._halted)))]
-        return [refund for refund in left if not refund.closed]
+                self.signals.waking.halted.append(refund)
 
     # Records in.
 

@@ -39,9 +39,13 @@ class Schedule:
         """Whether no predecessor's call for this payment can be on the wire any more."""
         return self._unsettled.get(payment, now) <= now
 
+    def free_at(self, refund: Refund, now: float) -> float:
+        """When its payment is settled and has rested; `now` if it is."""
+        return max(self._unsettled.get(refund.payment, now), self._rested_at(refund, now))
+
     def call(self, refund: Refund, now: float) -> None:
         """Due now, if its payment is settled and has rested."""
-        until = max(self._unsettled.get(refund.payment, now), self._rested_at(refund, now))
+        until = self.free_at(refund, now)
         if until > now:
             self.at(until, refund)
         else:

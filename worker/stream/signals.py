@@ -1,5 +1,6 @@
 """Records of the signals topic: read, sent after a refund that has moved, and handed to who follows them."""
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from worker.messages.instructed import Instructed
@@ -14,6 +15,7 @@ from worker.stream.changes import Changes
 from worker.stream.instructions import Instructions
 from worker.stream.intake import unreadable
 from worker.stream.notices import Notices
+from worker.stream.offsets import Reader
 from worker.stream.ports import Record
 from worker.stream.routing import home, was_forwarded
 from worker.stream.schedule import Schedule
@@ -33,9 +35,10 @@ class Signals:
         schedule: Schedule,
         changes: Changes,
         takeover: Takeover,
+        readers: Mapping[str, Reader],
         scope: Scope,
     ) -> None:
-        self.waking = Waking(schedule, changes, scope)
+        self.waking = Waking(schedule, changes, takeover, readers, scope)
         self.notices = Notices(number, chains, books, self.waking, changes, scope)
         self._instructions = Instructions(
             number, chains, books, schedule, self.waking, changes, self.notices, takeover, scope
