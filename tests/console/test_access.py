@@ -1,18 +1,20 @@
 """Who gets in, and who changes something. Whatever is refused here must have reached the desk with nothing."""
 
 import asyncio
+import gzip
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import pytest
 from yarl import URL
 
 from tests.console.fake_desk import FAILED, PARKED, full_desk
 from tests.console.stand import TOKEN, Stand, stand
 from worker.console.access import COOKIE, PAGE_HEADER, PROXY_SECRET_HEADER, SECURE_COOKIE
-from worker.console.guard import HEADERS
+from worker.console.guard import HEADERS, STRANGERS_MAX
 from worker.console.sessions import WRONG_MAX
 
 RETRY: Final = {"instruction": "retry", "reason": "asked by the buyer"}
@@ -226,6 +228,46 @@ async def test_guessing_ends_after_some_wrong_tokens_even_with_the_right_one(tmp
         assert (await served.call("POST", "/api/session", {"who": "Eve", "token": TOKEN}))[0] == 429
 
 
+async def test_guesses_that_come_all_at_once_are_counted_too(tmp_path: Path) -> None:
+    """Each has begun before the first is found to be wrong."""
+    async with stand(tmp_path) as served:
+        begun = [await beginning(served) for _ in range(WRONG_MAX + 2)]
+        for _, writer in begun:
+            writer.write(GUESS)
+        answers = sorted([await reader.readline() for reader, _ in begun])
+        assert [answer.split()[1] for answer in answers] == [b"401"] * WRONG_MAX + [b"429"] * 2
+        for _, writer in begun:
+            writer.close()
+
+
+GUESS: Final = b'{"who": "Eve", "token": "wrong"}'
+
+
+async def beginning(served: Stand) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A sign-in that the console has begun to listen to."""
+    url = URL(served.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    lines = (
+        *("POST /api/session HTTP/1.1", f"Host: {url.host}:{url.port}", f"Origin: {served.url}"),
+        *("Content-Type: application/json", "Expect: 100-continue", f"Content-Length: {len(GUESS)}", "", ""),
+    )
+    writer.write("\r\n".join(lines).encode())
+    assert b" 100 " in await reader.readline()
+    await reader.readline()
+    return reader, writer
+
+
+async def test_who_only_begins_to_sign_in_keeps_nobody_out_who_has(tmp_path: Path) -> None:
+    async with stand(tmp_path) as served:
+        page = await served.sign_in()
+        begun = [await beginning(served) for _ in range(STRANGERS_MAX)]
+        assert (await served.call("POST", "/api/session", {"who": "Eve", "token": "x"}))[0] == 503
+        for path in READS:
+            assert (await served.call("GET", path, X_Console_Page=page))[0] == 200
+        for _, writer in begun:
+            writer.close()
+
+
 async def test_another_sites_page_cannot_use_up_the_guesses(tmp_path: Path) -> None:
     async with stand(tmp_path) as served:
         for _ in range(WRONG_MAX + 1):
@@ -367,6 +409,14 @@ async def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
     async with stand(tmp_path) as served:
         status, _, _ = await served.call("POST", "/api/session", {"who": "Ada", "token": "x" * 20_000})
         assert status == 413
+
+
+async def test_a_body_is_never_unpacked(tmp_path: Path) -> None:
+    """A thousandfold of it would be, in the loop that makes refunds, for whoever asks."""
+    packed = gzip.compress(orjson.dumps({"who": "Ada", "token": TOKEN}))
+    async with stand(tmp_path) as served:
+        status, told, _ = await served.call("POST", "/api/session", packed, Content_Encoding="gzip")
+        assert (status, told["code"]) == (400, "unreadable")
 
 
 async def test_no_secret_is_logged_and_no_money_data_in_errors(

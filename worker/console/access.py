@@ -52,10 +52,10 @@ class ByToken:
         return "" if session is None else session.who
 
     async def sign_in(self, request: web.Request) -> web.Response:
-        address = request.remote or ""
+        address, fields = request.remote or "", await fields_of(request)
+        # Once all has been read: nobody waits between being counted and being told.
         if self._wrong.too_many(address):
             return refusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many", "too many wrong tokens; wait a minute")
-        fields = await fields_of(request)
         token, who = fields.text("token", TOKEN_MAX), who_in(fields.text("who", TOKEN_MAX))
         if not who:
             return refusal(HTTPStatus.BAD_REQUEST, "who", "expected your name, of at most 64 characters")

@@ -9,7 +9,8 @@
 | both halves of a session, or a proxy's word (`access`) | everybody else |
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
 
@@ -25,6 +26,8 @@ API: Final = "/api/"
 SESSION: Final = "/api/session"
 WHO: Final = web.RequestKey("who", str)
 REQUESTS_MAX: Final = 64
+STRANGERS_MAX: Final = 16
+"""Requests at once of people who have not signed in: however many there are, they keep nobody out who has."""
 
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -45,28 +48,35 @@ class Guard:
     def __init__(self, access: Access) -> None:
         self.origins: Mapping[str, str] = {}
         self._access = access
-        self._under_way = 0
+        self._under_way = {True: 0, False: 0}
 
     @property
     def middleware(self) -> Middleware:
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if self._under_way >= REQUESTS_MAX:
-                return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many requests at once")
-            self._under_way += 1
             try:
                 self._let_in(request)
-                return await handler(request)
+                with self._counted(known=bool(request.get(WHO))):
+                    return await handler(request)
             except Refused as refused:
                 return refused.response()
             except NotPossible as error:
                 return refusal(HTTPStatus.CONFLICT, "not_possible", str(error))
             except Unreachable as error:
                 return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "unreachable", str(error))
-            finally:
-                self._under_way -= 1
 
         return guarded
+
+    @contextmanager
+    def _counted(self, *, known: bool) -> Iterator[None]:
+        """Raises Refused. `known`: whose session or proxy says who they are."""
+        if self._under_way[known] >= (REQUESTS_MAX if known else STRANGERS_MAX):
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many requests at once")
+        self._under_way[known] += 1
+        try:
+            yield
+        finally:
+            self._under_way[known] -= 1
 
     def _let_in(self, request: web.Request) -> None:
         """Raises Refused."""

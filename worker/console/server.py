@@ -44,6 +44,8 @@ async def serving(settings: ConsoleSettings, desk: Desk, choices: Sequence[Choic
         access_log=None,
         shutdown_timeout=SHUTDOWN_MAX_S,
         keepalive_timeout=KEEPALIVE_S,
+        # Bodies are unpacked as they come, before anybody asks whose they are.
+        auto_decompress=False,
     )
     await runner.setup()
     try:
