@@ -1,6 +1,7 @@
 """The endpoint for notifications over real HTTP: stored first, acknowledged then, bounded always."""
 
 import asyncio
+import gzip
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -111,6 +112,14 @@ async def test_the_reader_gets_what_was_sent_byte_for_byte() -> None:
         (posted,) = served.reader.seen
         assert (posted.method, posted.target, posted.body) == ("POST", "/shop/notify/cn?x=%2f1", b"a=%E6\xff")
         assert posted.headers["client-id"] == "c"
+
+
+async def test_a_body_is_never_unpacked() -> None:
+    """A thousandfold of it would be, in the loop that makes refunds, for whoever asks."""
+    packed = gzip.compress(b"x" * 1_000)
+    async with endpoint() as served:
+        await served.post(packed, **{"Content-Encoding": "gzip"})
+        assert served.reader.seen[0].body == packed
 
 
 async def test_a_header_that_is_given_twice_is_as_good_as_none() -> None:

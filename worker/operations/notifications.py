@@ -163,6 +163,8 @@ async def notified(settings: NotificationSettings, notifications: Notifications)
         shutdown_timeout=SHUTDOWN_MAX_S,
         lingering_time=LINGER_S,
         keepalive_timeout=settings.time_max_s,
+        # What is signed are the bytes as they come; and anybody can send a few that unpack to very many.
+        auto_decompress=False,
     )
     await runner.setup()
     try:
