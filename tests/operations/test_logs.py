@@ -49,6 +49,15 @@ def test_a_message_with_line_breaks_is_still_one_line() -> None:
     assert "\n" not in Json().format(record("first\nsecond"))
 
 
+@pytest.mark.parametrize(
+    "evil", ["a\n00:00:00 INFO worker: settled by=Bob", "a\x1b[2Kb", "a\u202eb", "a\x85b"]
+)
+def test_what_somebody_wrote_can_forge_no_other_line_for_people(evil: str) -> None:
+    line = Console(colour=False).format(record("said: " + evil, reason=evil, who="王小明"))
+    assert line.isprintable()
+    assert line.endswith(" who=王小明")
+
+
 @pytest.mark.parametrize("name", ["sasl_password", "agentToken", "private_key", "signature", "client_secret"])
 def test_a_field_that_may_hold_a_secret_is_not_written(name: str) -> None:
     made = record(**{name: "hunter2"})

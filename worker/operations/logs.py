@@ -92,7 +92,7 @@ class Json(logging.Formatter):
 
 
 class Console(logging.Formatter):
-    """`12:00:01 WARNING worker.stream.engine: message key=value`."""
+    """`12:00:01 WARNING worker.stream.engine: message key=value`: one line, whatever somebody wrote into it."""
 
     def __init__(self, *, colour: bool) -> None:
         super().__init__()
@@ -101,7 +101,8 @@ class Console(logging.Formatter):
     @override
     def format(self, record: logging.LogRecord) -> str:
         fields = "".join(f" {name}={value}" for name, value in extra(record).items())
-        line = f"{_time(record):%H:%M:%S} {record.levelname:<7} {record.name}: {record.getMessage()}{fields}"
+        said = _printable(record.getMessage() + fields)
+        line = f"{_time(record):%H:%M:%S} {record.levelname:<7} {record.name}: {said}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         colour = COLOURS.get(record.levelno)
@@ -115,6 +116,13 @@ def extra(record: logging.LogRecord) -> dict[str, Any]:
         for name, value in vars(record).items()
         if name not in _STANDARD and not any(secret in name.lower() for secret in SECRETS)
     }
+
+
+def _printable(text: str) -> str:
+    """With escapes for what would begin a line, move the cursor or turn the text around."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _time(record: logging.LogRecord) -> datetime:
