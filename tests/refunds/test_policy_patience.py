@@ -118,10 +118,13 @@ def test_a_refund_in_doubt_keeps_its_window_whatever_later_calls_did() -> None:
     assert ready(again, SYNC, T + 86_401).stage is Stage.INQUIRE
 
 
-def test_a_refund_proven_absent_after_the_window_is_left_to_a_person() -> None:
+@pytest.mark.parametrize("stage", [Stage.INQUIRE, Stage.CONFIRM])
+def test_an_absence_after_the_window_proves_nothing_and_is_left_to_a_person(stage: Stage) -> None:
+    """Neither is it sent again, nor is a decline believed because nothing is found: it may be forgotten."""
+    attempt = called(stage, declined=DECLINED, first_sent_at=T, absences=2)
     late = T + SYNC.provider_id_window_s + 1
-    verdict = absent(called(Stage.INQUIRE, first_sent_at=T, absences=2), late)
-    assert parked(verdict) is ParkReason.PROVIDER_ID_WINDOW
+    assert parked(absent(attempt, late)) is ParkReason.PROVIDER_ID_WINDOW
+    assert not isinstance(absent(attempt, late - 2), Park)
 
 
 # Budgets.

@@ -247,11 +247,10 @@ def _absent(attempt: Attempt, terms: Terms, now: float, *, resubmit: bool) -> Ve
     if attempt.absences < terms.absences_needed:
         return _wait(attempt, attempt.stage, terms, now)
     attempt = replace(attempt, absences=0)
-    if not resubmit:
-        return _declined(attempt)
     if _window_passed(attempt, terms, now):
+        # What the provider has forgotten it does not find either, whatever became of it.
         return Park(ParkReason.PROVIDER_ID_WINDOW, attempt)
-    return _wait(attempt, Stage.SUBMIT, terms, now)
+    return _wait(attempt, Stage.SUBMIT, terms, now) if resubmit else _declined(attempt)
 
 
 def _halt(attempt: Attempt, reply: Reply, *, overtaken: bool) -> Verdict:

@@ -167,7 +167,8 @@ _PARK_REASONS: Final[Mapping[ParkReason, str]] = {
     "或支付宝的应答与其异步通知相反",
     ParkReason.ATTEMPTS_USED_UP: "调用了 `attempts_max` 次，仍没有最终结果",
     ParkReason.TIME_USED_UP: "过了 `age_max_s`，仍没有最终结果；暂停的时间不计入",
-    ParkReason.PROVIDER_ID_WINDOW: "已证明退款不存在，但时间过久，支付宝可能已不再保留该请求号，重发可能造成重复退款",
+    ParkReason.PROVIDER_ID_WINDOW: "查无此退款，但时间过久，支付宝可能已不再保留该请求号：既不能证明没有退款，"
+    "重发又可能造成重复退款",
     ParkReason.MERCHANT_BALANCE: "商户余额不足；充值后按 `next_action` 处理",
     ParkReason.UNLISTED_CODE: "经查询确认的拒绝，但其结果码不在支付宝文档中，或按表应由人决定",
     ParkReason.MISCONFIGURED_ALONE: "支付宝对这笔退款拒绝该凭证，却接受它用于之后的退款",

@@ -120,8 +120,8 @@ _PARK_REASONS: Final[Mapping[ParkReason, str]] = {
     "before for something else; or Alipay's answer and its notification say the opposite of each other",
     ParkReason.ATTEMPTS_USED_UP: "`attempts_max` calls brought no final answer",
     ParkReason.TIME_USED_UP: "`age_max_s` passed without a final answer; time in a halt does not count",
-    ParkReason.PROVIDER_ID_WINDOW: "Proven absent, but so late that Alipay may have forgotten the id: sending it again "
-    "could refund twice",
+    ParkReason.PROVIDER_ID_WINDOW: "Absent, but so late that Alipay may have forgotten the id: that does not prove "
+    "that nothing was refunded, and sending it again could refund twice",
     ParkReason.MERCHANT_BALANCE: "The merchant's balance is too low; fund it, then do as `next_action` says",
     ParkReason.UNLISTED_CODE: "A confirmed decline with a code that is not in Alipay's documents, or one that its row "
     "leaves to a person",

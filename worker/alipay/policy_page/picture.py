@@ -74,6 +74,7 @@ ARROWS: Final[Mapping[Rule, tuple[Arrow, ...]]] = {
         Arrow(FAILED, When.ABSENT),
         Arrow(HELD, When.SUSPECT),
         Arrow(PARKED, When.A_PERSONS),
+        Arrow(PARKED, When.FORGOTTEN),
     ),
     Rule.HALT: (Arrow(HALTED), Arrow(PARKED, When.OVERTAKEN)),
     Rule.PARK: (Arrow(PARKED),),
