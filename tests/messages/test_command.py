@@ -13,6 +13,7 @@ from worker.messages.cloud_events import Headers
 from worker.messages.command import read_command
 from worker.messages.invalid import Invalid, Problem, shortened
 from worker.refunds.command import Cause, Command
+from worker.refunds.issue import provider_id
 from worker.refunds.money import EXPONENTS, Money
 
 EVENT: Final[Headers] = (
@@ -52,6 +53,15 @@ def test_four_fields_are_enough() -> None:
         channel="global",
         cause=Cause("refund.commands-3-42"),
     )
+
+
+def test_what_the_provider_calls_another_issue_is_no_id_for_a_command() -> None:
+    """It would be told of as refunded, once for the issue and once for itself, and moved once."""
+    ours = provider_id("refund-4711", 2)
+    invalid = refused({**REQUESTED, "refundRequestId": ours})
+    assert (invalid.error, invalid.field) == (Problem.FIELD_NOT_ALLOWED, "refundRequestId")
+    assert "a later issue of 'refund-4711'" in invalid.message
+    assert accepted({**REQUESTED, "refundRequestId": f"{ours}x"}).provider_request_id == f"{ours}x"
 
 
 FULL: Final[dict[str, Any]] = {

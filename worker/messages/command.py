@@ -20,11 +20,12 @@ from worker.messages.cloud_events import (
     unwrap,
 )
 from worker.messages.command_limits import AMS, MAINLAND, CommandLimits, InterfaceName
-from worker.messages.invalid import Invalid, NotReadable, Problem
+from worker.messages.invalid import Invalid, NotReadable, Problem, shortened
 from worker.messages.shapes import SHAPES, read_shape, readable_id
 from worker.messages.texts import is_refund_request_id
 from worker.refunds.command import Cause, Command
 from worker.refunds.entry import Origin
+from worker.refunds.issue import first_issue_seen
 
 __all__ = ["COMMAND_TYPES", "COMMAND_VERSION", "CommandLimits", "is_refund_request_id", "read_command"]
 
@@ -64,7 +65,7 @@ def read_command(
                 refund_request_id = None  # which of the two?
             raise
         data = check_event(event, texts, COMMAND_TYPES)
-        return _command(type_of(event), data, cause_of(event, texts, origin), limits)
+        return _not_ours(_command(type_of(event), data, cause_of(event, texts, origin), limits))
     except NotReadable as fault:
         cause = cause_of(event, texts, origin)
         return Invalid(fault.problem, fault.field, str(fault), refund_request_id, cause)
@@ -75,6 +76,15 @@ def _command(kind: str, data: dict[str, Any], cause: Cause, limits: CommandLimit
         return read_shape(shape, data, cause, limits)
     read, foreign = _READERS[limits.interface(data.get("channel"))]
     return read(data, cause, limits, foreign)
+
+
+def _not_ours(command: Command) -> Command:
+    """Under a number that we have given to another issue the provider would tell of that one's refund."""
+    name = command.refund_request_id
+    if (first := first_issue_seen(name)) != name:
+        expected = f"an id of your own: the provider knows a later issue of {first!r} by this one"
+        raise NotReadable(Problem.FIELD_NOT_ALLOWED, "refundRequestId", shortened(name), expected)
+    return command
 
 
 def _id_fields(event: Unwrapped) -> tuple[str, ...]:
