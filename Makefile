@@ -2,6 +2,7 @@
 PYTHON ?= python3
 REQUIRE ?=
 PYTEST ?=
+JOBS ?= 2
 FUZZ ?=
 BENCH ?=
 CHAOS ?=
@@ -78,8 +79,8 @@ demo: $(STAMP)  ## start Kafka, an Alipay simulator and the worker, and show ref
 	$(BIN)/python -m worker demo
 
 .PHONY: test
-test: $(STAMP)  ## run the tests; REQUIRE=all makes anything not run a failure, PYTEST="-k name" passes options on
-	REQUIRE=$(REQUIRE) $(BIN)/python -m pytest $(PYTEST)
+test: $(STAMP)  ## run the tests; REQUIRE=all makes anything not run a failure, PYTEST="-k name" passes options on, JOBS=0 runs them in one process
+	REQUIRE=$(REQUIRE) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup $(PYTEST)
 
 .PHONY: simulate
 simulate: $(STAMP)  ## the worker in virtual time under 1,000 seeds of faults, and the canaries; SEED=n replays one

@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
@@ -21,6 +21,8 @@ from worker.demo.local_kafka import LocalKafka
 
 REQUIRED = os.environ.get("REQUIRE") == "all"
 WITHOUT_REASON = "no reason given"
+NOT_RUN = "not run"
+BROKERS = "brokers"
 reasons: dict[str, list[str]] = {}
 brokers_used: list[str] = []
 
@@ -103,8 +105,15 @@ def promtool() -> Path:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.skipped and not hasattr(report, "wasxfail"):
-        _remember(item.nodeid, report)
+        report.user_properties.append((NOT_RUN, _required(report)))
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Also called where the tests of all processes come together."""
+    for name, value in report.user_properties:
+        if name == NOT_RUN:
+            reasons.setdefault(str(value), []).append(report.nodeid)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -113,17 +122,38 @@ def pytest_make_collect_report(
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
     if report.skipped:
-        _remember(collector.nodeid, report)
+        reasons.setdefault(_required(report), []).append(collector.nodeid)
     return report
 
 
-def _remember(node: str, report: pytest.TestReport | pytest.CollectReport) -> None:
+def _required(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Why it was not run; with REQUIRE=all that makes it a failure."""
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else WITHOUT_REASON
     reason = reason.removeprefix("Skipped: ")
-    reasons.setdefault(reason, []).append(node)
     if REQUIRED:
         report.outcome = "failed"
         report.longrepr = f"not run, and REQUIRE=all asks for everything: {reason}"
+    return reason
+
+
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes, what shares the broker goes into one of them: it needs no second broker."""
+    for item in items:
+        if isinstance(item, pytest.Function) and {"kafka", "own_kafka"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes: tell the one that prints the summary."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output[BROKERS] = brokers_used
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of several processes has ended."""
+    brokers_used.extend(getattr(node, "workeroutput", {}).get(BROKERS, ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
