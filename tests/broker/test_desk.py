@@ -123,7 +123,11 @@ async def test_a_halt_from_the_command_line_is_seen_by_the_desk(make_world: Make
     async with following(here.settings) as desk:
         await caught_up(desk)
         (credential,) = (await desk.overview()).credentials
-        assert (credential.halted_by, credential.reason) == ("ana", "the bank has confirmed it")
+        assert (credential.halted, credential.by, credential.reason) == (
+            "operator",
+            "ana",
+            "the bank has confirmed it",
+        )
         await here.until(lambda: "r-1" in here.open(), "it waits")
         shown = await desk.show("r-1", "en")
         assert shown.explanation.why == "ana has halted the channel global: the bank has confirmed it."

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from worker.desk.answers import (
     FINAL,
@@ -109,7 +109,8 @@ class FakeDesk:
     def _credential(self, name: str, everything: tuple[str, str] | None) -> Credential:
         by, reason = everything or self.halted.get(name, ("", ""))
         since = "2026-11-23T01:00:00.000Z" if by else ""
-        return Credential(name, by, reason, since, everything=everything is not None)
+        halted: Literal["", "operator"] = "operator" if by else ""
+        return Credential(name, halted, by, reason, since, everything=everything is not None)
 
     async def rows(self, state: str, limit: int) -> Sequence[Row]:
         found = [

@@ -265,6 +265,41 @@ async def test_what_others_wrote_is_text_and_never_code(browser: Browser, tmp_pa
         assert await ada.page.locator("main img, main script").count() == 0
 
 
+async def test_whatever_operators_call_themselves_what_they_halt_can_be_resumed(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with stand(tmp_path) as served, person(browser, served.url) as ada:
+        served.desk.halted["cn"] = ("provider", "wrong key")
+        await ada.opens()
+        await ada.signs_in()
+        await ada.sees("Halted by provider")
+        await expect(ada.page.get_by_role("button", name="Resume cn")).to_be_visible()
+
+
+async def test_signing_out_ends_it_in_the_browser_even_where_the_worker_cannot_hear(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with stand(tmp_path) as served, person(browser, served.url) as ada:
+        await ada.opens()
+        await ada.signs_in()
+        await ada.sees(PARKED)
+        await ada.page.route("**/api/session/end*", lambda route: route.abort())
+        await ada.presses("button", "Sign out")
+        await ada.sees("nobody knows whether it heard")
+        await expect(ada.page.get_by_label("Token")).to_be_visible()
+        await ada.opens()
+        await expect(ada.page.get_by_label("Token")).to_be_visible()
+
+
+@pytest.mark.parametrize("name", ["%", "%E0%A4", "%00", "constructor", "__proto__"])
+async def test_an_address_that_means_nothing_is_told_of(browser: Browser, tmp_path: Path, name: str) -> None:
+    async with stand(tmp_path) as served, person(browser, served.url) as ada:
+        await ada.opens()
+        await ada.signs_in()
+        await ada.opens(f"/#/refund/{name}")
+        await ada.sees("no such refund in the ledger")
+
+
 async def each_view(somebody: Person) -> list[str]:
     """Shows each view in turn, and gives what axe finds wrong with it."""
     found: list[str] = []

@@ -80,10 +80,11 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A channel. `halted_by`: "" not, "provider" or the operator who did it; `everything`: by the kill switch."""
+    """A channel. `halted`: by whom, "" not at all; `by`: the operator's name; `everything`: by the kill switch."""
 
     channel: str
-    halted_by: str
+    halted: Literal["", "operator", "provider"]
+    by: str
     reason: str
     since: str
     everything: bool = False

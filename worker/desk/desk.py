@@ -45,6 +45,7 @@ from worker.stream.halts import Halts
 ANSWER_S: Final = 20.0
 OUTCOME_S: Final = 120.0
 PROGRESS_S: Final = 0.2
+OPERATOR: Final = "operator"
 PROVIDER: Final = "provider"
 
 
@@ -104,7 +105,7 @@ class KafkaDesk:
         if row.state != State.HALTED:
             return row
         halt = halts.of(row.channel)
-        return replace(row, reason=PROVIDER if halt is None else "operator")
+        return replace(row, reason=PROVIDER if halt is None else OPERATOR)
 
     async def _credentials(self, view: View) -> Sequence[Credential]:
         halts, waiting = await self._read_halts(), view.waiting(State.HALTED)
@@ -114,11 +115,11 @@ class KafkaDesk:
             if halt is not None:
                 everything = halt.channel == EVERYTHING
                 by = halt.by or "?"
-                found.append(Credential(name, by, halt.reason, halt.at, everything=everything))
+                found.append(Credential(name, OPERATOR, by, halt.reason, halt.at, everything=everything))
             elif row is not None:
-                found.append(Credential(name, PROVIDER, row.code, rfc3339(row.since)))
+                found.append(Credential(name, PROVIDER, "", row.code, rfc3339(row.since)))
             else:
-                found.append(Credential(name, "", "", ""))
+                found.append(Credential(name, "", "", "", ""))
         return found
 
     def _following(self) -> View:

@@ -20,7 +20,11 @@ let shown = 0;
 let under_way = 0;
 
 async function enter() {
-  session = await get("/api/session");
+  arrived(await get("/api/session"));
+}
+
+function arrived(found) {
+  session = found;
   const signed_in = session.who !== "";
   for (const id of ["nav", "search"]) element(id).hidden = !signed_in;
   element("sign-out").hidden = !signed_in || session.kind === "proxy";
@@ -29,22 +33,31 @@ async function enter() {
 }
 
 function route() {
-  const [, view, name] = location.hash.split("/");
+  const [, view, escaped] = location.hash.split("/");
+  const name = plain(escaped ?? "");
   shown += 1;
   refresh = null;
   hush();
   main.replaceChildren();
   show(element("notices"));
   if (session.who === "") return signIn(main, session.kind, enter);
-  if (view === "refund" && name) refresh = refund(main, decodeURIComponent(name), session.next_actions, update);
+  if (view === "refund" && name) refresh = refund(main, name, session.next_actions, update);
   else if (view === "new") submit(main, session.channels);
   else refresh = overview(main, session.states, update);
   for (const [id, here] of [["nav-overview", !view], ["nav-new", view === "new"]]) {
     if (here) element(id).setAttribute("aria-current", "page");
     else element(id).removeAttribute("aria-current");
   }
-  document.title = [view === "refund" ? decodeURIComponent(name) : say(view === "new" ? "nav.new" : "nav.overview"), say("title")].join(" – ");
+  document.title = [view === "refund" ? name : say(view === "new" ? "nav.new" : "nav.overview"), say("title")].join(" – ");
   return update();
+}
+
+function plain(escaped) {
+  try {
+    return decodeURIComponent(escaped);
+  } catch {
+    return escaped;
+  }
 }
 
 async function update() {
@@ -89,9 +102,12 @@ element("language").addEventListener("click", async () => {
   route();
 });
 element("sign-out").addEventListener("click", async () => {
-  await post("/api/session/end", {});
+  const ended = post("/api/session/end", {});
+  // Whether or not the worker hears it: with half a session this browser can do nothing more.
   keep("");
-  await enter();
+  const unheard = await ended.catch((error) => error);
+  arrived({ ...session, who: "" });
+  if (unheard && unheard.code !== "signed_out") show(element("notices"), h("p", { class: "box bad", role: "alert" }, trouble(unheard)));
 });
 element("search").addEventListener("submit", (event) => {
   event.preventDefault();

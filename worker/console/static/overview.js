@@ -9,7 +9,7 @@ import { named, say } from "./words.js";
 
 const EVERYTHING = "*";
 const TYPED_FOR_EVERYTHING = "ALL";
-const PROVIDER = "provider";
+const OPERATOR = "operator";
 const ORDER = ["parked", "held", "halted", "unconfigured", "waiting"];
 let chosen = "parked";
 
@@ -91,15 +91,15 @@ function channels(all, changed) {
 }
 
 function standing(one) {
-  if (one.everything) return mark("halted", say("credentials.everything", { who: one.halted_by }));
-  if (one.halted_by === PROVIDER) return mark("halted", say("credentials.provider"));
-  if (one.halted_by) return mark("halted", say("credentials.person", { who: one.halted_by }));
+  if (one.everything) return mark("halted", say("credentials.everything", { who: one.by }));
+  if (one.halted === "provider") return mark("halted", say("credentials.provider"));
+  if (one.halted === OPERATOR) return mark("halted", say("credentials.person", { who: one.by }));
   return mark("fine", say("credentials.fine"));
 }
 
 function button(one, changed) {
   if (one.everything) return h("span", { class: "hint" }, say("credentials.first"));
-  const halted = one.halted_by !== "" && one.halted_by !== PROVIDER;
+  const halted = one.halted === OPERATOR;
   return h("button", {
     type: "button", id: `halt-${one.channel}`, "aria-label": say(halted ? "resume.of" : "halt.of", { channel: one.channel }),
     on: { click: () => turn(one.channel, !halted, changed) },
