@@ -66,6 +66,10 @@ async def test_a_parked_refund_is_settled_and_issued_anew_and_the_desk_tells_why
         (total,) = (await desk.overview()).totals
         assert (total.state, total.currency, total.refunds, total.value) == ("parked", "USD", 1, 100)
         details = {"as": "failed", "evidence": "statement 7", "next_action": "new_refund"}
+        early = {**details, "attempts": str(shown.row.attempts - 1)}
+        changed = await desk.instruct("settle", "r-1", "ana", "it was paid out by hand", early, "en")
+        assert (changed.accepted, changed.result) == (False, "changed")
+        details["attempts"] = str(shown.row.attempts)
         settled = await desk.instruct("settle", "r-1", "ana", "it was paid out by hand", details, "en")
         assert (settled.accepted, settled.result) == (True, "settled")
         again = await desk.instruct("settle", "r-1", "ana", "it was paid out by hand", details, "zh")
@@ -77,9 +81,9 @@ async def test_a_parked_refund_is_settled_and_issued_anew_and_the_desk_tells_why
         await here.until(here.final(["r-1~2"]), "the second issue succeeds")
         moments = await desk.history("r-1", "en")
         kinds = [moment.kind for moment in moments]
-        assert kinds == ["accepted", "parked", "instructed", "failed", "refused", "instructed"]
-        assert [moment.by for moment in moments if moment.by] == ["ana", "ana", "ben"]
-        assert "statement 7" in moments[2].sentence
+        assert kinds == ["accepted", "parked", "refused", "instructed", "failed", "refused", "instructed"]
+        assert [moment.by for moment in moments if moment.by] == ["ana", "ana", "ana", "ben"]
+        assert "statement 7" in moments[3].sentence
         assert (await desk.show("r-1~2", "en")).issues == ("r-1", "r-1~2")
         assert "r-1~2" in (await desk.show("r-1", "en")).explanation.advice
 

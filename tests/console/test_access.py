@@ -23,7 +23,14 @@ CHANGES: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     (f"/api/refunds/{PARKED}/instructions", RETRY | {"instruction": "inquire"}),
     (
         f"/api/refunds/{PARKED}/instructions",
-        RETRY | {"instruction": "settle", "as": "succeeded", "evidence": "statement 7", "confirm": PARKED},
+        RETRY
+        | {
+            "instruction": "settle",
+            "as": "succeeded",
+            "evidence": "statement 7",
+            "attempts": 60,
+            "confirm": PARKED,
+        },
     ),
     (f"/api/refunds/{FAILED}/instructions", RETRY | {"instruction": "reissue", "confirm": FAILED}),
     ("/api/control", {"channel": "global", "halted": True, "reason": "wrong key"}),
@@ -56,7 +63,7 @@ async def test_a_change_says_who_and_why(tmp_path: Path) -> None:
         path, body = CHANGES[2]
         await served.call("POST", path, body, **{PAGE_HEADER: page})
         await served.call("POST", "/api/control", CHANGES[4][1], **{PAGE_HEADER: page})
-        details = {"as": "succeeded", "evidence": "statement 7", "next_action": ""}
+        details = {"as": "succeeded", "evidence": "statement 7", "next_action": "", "attempts": "60"}
         assert served.desk.changes == [
             ("settle", PARKED, "王小明", "asked by the buyer", details),
             ("halt", "global", "王小明", "wrong key"),

@@ -16,6 +16,7 @@ SETTLE: Final[dict[str, Any]] = {
     "reason": "seen",
     "as": "failed",
     "evidence": "statement 7",
+    "attempts": 60,
     "confirm": PARKED,
 }
 SUBMISSION: Final[dict[str, Any]] = {
@@ -78,6 +79,10 @@ async def test_the_kill_switch_needs_a_word(tmp_path: Path, halted: bool, confir
         ({"evidence": ""}, "evidence"),
         ({"evidence": "x" * 1025}, "evidence"),
         ({"next_action": "shrug"}, "next_action"),
+        ({"attempts": None}, "attempts"),
+        ({"attempts": "60"}, "attempts"),
+        ({"attempts": -1}, "attempts"),
+        ({"attempts": True}, "attempts"),
     ],
 )
 async def test_a_field_that_is_wrong_is_named_and_nothing_is_done(
@@ -95,7 +100,7 @@ async def test_only_a_verdict_has_evidence(tmp_path: Path) -> None:
         await instructed(served, SETTLE | {"next_action": "pay_offline"})
         await instructed(served, SETTLE | {"instruction": "retry"}, WAITING)
         assert [change[4] for change in served.desk.changes] == [
-            {"as": "failed", "evidence": "statement 7", "next_action": "pay_offline"},
+            {"as": "failed", "evidence": "statement 7", "next_action": "pay_offline", "attempts": "60"},
             {},
         ]
 

@@ -1,6 +1,7 @@
 """The page in a real browser, by keyboard alone, before a desk in memory."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,9 @@ async def test_a_parked_refund_is_found_and_settled(browser: Browser, tmp_path: 
         await ada.sees(SENTENCES["en"]["why"])
         await ada.sees("1,234.50 USD")
         await ada.presses("button", "Settle")
+        await ada.sees("Calls so far: 3.")
+        # What the page showed is sent, whatever has happened since.
+        served.desk.refunds[PARKED] = replace(served.desk.refunds[PARKED], attempts=4)
         await ada.reaches("radio", "The money has reached the buyer: succeeded")
         await ada.page.keyboard.press("Space")
         await ada.types("Evidence", "statement 7, line 3")
@@ -34,7 +38,7 @@ async def test_a_parked_refund_is_found_and_settled(browser: Browser, tmp_path: 
         await ada.page.keyboard.press("Enter")
         await ada.is_told(SENTENCES["en"]["settled"])
         await ada.sees("by Ada Wong")
-        details = {"as": "succeeded", "evidence": "statement 7, line 3", "next_action": ""}
+        details = {"as": "succeeded", "evidence": "statement 7, line 3", "next_action": "", "attempts": "3"}
         assert served.desk.changes == [("settle", PARKED, "Ada Wong", "seen by the buyer", details)]
 
 

@@ -21,7 +21,7 @@ STOP: Final = {ENGLISH: ".", CHINESE: "。"}
 COMMAND: Final = re.compile(r"`(python -m worker\s[^`]*)`")
 ALERTS: Final = {alert.name: alert for alert in alerts()}
 # What the runbook's words in capitals stand for.
-VALUES: Final = {"PLACE": "3@1204"}
+VALUES: Final = {"PLACE": "3@1204", "N": "60"}
 
 both = pytest.mark.parametrize("book", [ENGLISH, CHINESE], ids=["en", "zh"])
 

@@ -26,6 +26,10 @@ WHY = ("--by", "ana", "--reason", "tried out")
             ["settle", "r-1", *WHY, "--as", "failed", "--evidence", "x", "--next-action", "sing"],
             "--next-action",
         ),
+        (
+            ["settle", "r-1", *WHY, "--as", "failed", "--evidence", "x", "--attempts", "-1"],
+            "--attempts",
+        ),
         (["reissue", "r-1", *WHY, "--wait", "0"], "--wait"),
         (["halt", *WHY], "--all"),
         (["halt", "global", "--all", *WHY], "--all"),

@@ -169,7 +169,13 @@ REFUSED: Final = Outcome(
 INSTRUCTIONS: Final[dict[str, Instruction]] = {
     "retry": Retry(ORDER),
     "inquire": Inquire(ORDER),
-    "settle": Settle(ORDER, succeeded=False, evidence="ticket 815", next_action=NextAction.NEW_REFUND),
+    "settle": Settle(
+        ORDER,
+        succeeded=False,
+        evidence="ticket 815",
+        next_action=NextAction.NEW_REFUND,
+        attempts_seen=3,
+    ),
     "reissue": Reissue(ORDER, COMMAND),
 }
 HEAD: Final = Head(

@@ -26,10 +26,11 @@ PRINTED: Final = st.text(
 )
 ISSUES: Final = st.from_regex(r"[A-Za-z0-9_-]{1,59}(~([2-9]|[1-9][0-9]{1,3}))?", fullmatch=True)
 ORDERS: Final = st.builds(Order, ISSUES, PRINTED, PRINTED)
+SEEN: Final = st.none() | st.integers(0, 1_000)
 DRAWN: Final[st.SearchStrategy[Instruction]] = st.one_of(
     *(st.builds(type(one), ORDERS) for one in (INSTRUCTIONS["retry"], INSTRUCTIONS["inquire"])),
-    st.builds(Settle, ORDERS, st.just(False), PRINTED, st.none() | st.sampled_from(NextAction)),
-    st.builds(Settle, ORDERS, st.just(True), PRINTED),
+    st.builds(Settle, ORDERS, st.just(False), PRINTED, st.none() | st.sampled_from(NextAction), SEEN),
+    st.builds(Settle, ORDERS, st.just(True), PRINTED, attempts_seen=SEEN),
     st.builds(Reissue, ORDERS, st.sampled_from([COMMAND, MAINLAND_COMMAND])),
 )
 
@@ -55,8 +56,14 @@ def test_an_instruction_comes_back_as_it_was(written: Instruction) -> None:
 
 
 def test_a_settlement_may_leave_the_advice_to_the_provider() -> None:
-    assert read("settle", nextAction=None) == Settle(ORDER, False, "ticket 815")
-    assert read("settle", nextAction=None, outcome="succeeded") == Settle(ORDER, True, "ticket 815")
+    for outcome, succeeded in (("failed", False), ("succeeded", True)):
+        found = read("settle", nextAction=None, outcome=outcome)
+        assert found == Settle(ORDER, succeeded, "ticket 815", attempts_seen=3)
+
+
+def test_a_settlement_by_an_older_tool_does_not_tell_what_was_seen() -> None:
+    found = read("settle", attemptsSeen=None)
+    assert found == Settle(ORDER, False, "ticket 815", NextAction.NEW_REFUND)
 
 
 @pytest.mark.parametrize("name", INSTRUCTIONS)
@@ -90,6 +97,10 @@ WRONG: Final[list[tuple[str, dict[str, Any], Problem]]] = [
     ("settle", {"nextAction": "wait"}, Problem.WRONG_TYPE),
     ("settle", {"nextAction": ["none"]}, Problem.WRONG_TYPE),
     ("settle", {"outcome": "succeeded"}, Problem.FIELD_NOT_ALLOWED),
+    ("settle", {"attemptsSeen": "3"}, Problem.WRONG_TYPE),
+    ("settle", {"attemptsSeen": -1}, Problem.WRONG_TYPE),
+    ("settle", {"attemptsSeen": 1.5}, Problem.WRONG_TYPE),
+    ("settle", {"attemptsSeen": True}, Problem.WRONG_TYPE),
     ("reissue", {"command": None}, Problem.MISSING_FIELD),
     ("reissue", {"command": "refund-4711"}, Problem.WRONG_TYPE),
     ("reissue", {"command": {}}, Problem.WRONG_TYPE),
@@ -140,7 +151,12 @@ def test_an_answer_says_who_wanted_what_and_what_became_of_it(name: str, result:
 
 def test_the_evidence_is_in_the_answer_to_a_settlement_that_was_followed() -> None:
     followed = answer(Effect.SETTLED, INSTRUCTIONS["settle"], Cause("signal-1"))
-    assert followed["settled"] == {"outcome": "failed", "evidence": "ticket 815", "nextAction": "new_refund"}
+    assert followed["settled"] == {
+        "outcome": "failed",
+        "evidence": "ticket 815",
+        "nextAction": "new_refund",
+        "attemptsSeen": 3,
+    }
     assert "settled" not in answer(Refusal.FINAL, INSTRUCTIONS["settle"], Cause("signal-1"))
 
 

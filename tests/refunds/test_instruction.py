@@ -83,6 +83,14 @@ def test_what_was_never_sent_has_not_succeeded() -> None:
     assert objection(ENTRY, SUCCEEDED) is None
 
 
+@pytest.mark.parametrize("settle", [SUCCEEDED, FAILED], ids=["succeeded", "failed"])
+def test_what_was_seen_before_another_call_settles_nothing_in_whatever_state(settle: Settle) -> None:
+    for state in State:
+        entry = replace(ENTRY, state=state)
+        assert objection(entry, replace(settle, attempts_seen=SENT.number)) is None
+        assert objection(entry, replace(settle, attempts_seen=SENT.number - 1)) is Refusal.CHANGED
+
+
 @pytest.mark.parametrize(
     ("settle", "against"),
     [(SUCCEEDED, {Told.FAILED}), (FAILED, {Told.SUCCEEDED, Told.RETURNED})],

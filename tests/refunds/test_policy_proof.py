@@ -19,7 +19,7 @@ from tests.refunds.attempts import (
     following,
     parked,
 )
-from worker.refunds.attempt import Attempt, Stage, inherited, sent
+from worker.refunds.attempt import Attempt, Stage, inherited, recounted, sent
 from worker.refunds.policy import Terms, decide, ready
 from worker.refunds.reply import (
     Contradicted,
@@ -99,6 +99,11 @@ def test_what_a_predecessor_may_have_sent_is_in_doubt() -> None:
     assert (taken_over.first_sent_at, taken_over.quiet_at) == (T - 60, T + 75.0)
     assert (taken_over.absences, taken_over.absent_at) == (0, 0.0)
     assert following(decide(sent(taken_over, T, 75.0), DECLINED, SYNC, T)).stage is Stage.CONFIRM
+
+
+def test_a_call_that_nobody_has_written_down_counts_but_uses_up_no_patience() -> None:
+    attempt = recounted(called())
+    assert (attempt.number, attempt.counted) == (called().number + 1, called().counted)
 
 
 def test_a_code_that_may_hide_a_success_is_confirmed_without_any_doubt() -> None:

@@ -33,12 +33,13 @@ def inquire(name: str = "a") -> Inquire:
     return Inquire(order(name))
 
 
-def succeed(name: str = "a") -> Settle:
-    return Settle(order(name), succeeded=True, evidence="statement 815, line 7")
+def succeed(name: str = "a", seen: int | None = None) -> Settle:
+    return Settle(order(name), succeeded=True, evidence="statement 815, line 7", attempts_seen=seen)
 
 
-def fail(name: str = "a", advice: NextAction | None = None) -> Settle:
-    return Settle(order(name), succeeded=False, evidence="ticket 815", next_action=advice)
+def fail(name: str = "a", advice: NextAction | None = None, seen: int | None = None) -> Settle:
+    """`seen`: the calls that it had had when the operator looked."""
+    return Settle(order(name), succeeded=False, evidence="ticket 815", next_action=advice, attempts_seen=seen)
 
 
 def reissue(command: Command, name: str = "") -> Reissue:

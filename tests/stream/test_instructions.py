@@ -1,5 +1,6 @@
 """Instructions at a partition: followed or refused, and answered in the batch that passes the signal."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from tests.stream.stage import (
 from tests.stream.test_notices import TIMEOUT, next_call, notify, parked, told, waiting
 from worker.refunds.attempt import Stage
 from worker.refunds.entry import Pin, State
-from worker.refunds.instruction import Instruction, Refusal
+from worker.refunds.instruction import Instruction, Refusal, Settle
 from worker.refunds.notice import Told
 from worker.refunds.reply import Misconfigured, Pending, Unknown
 from worker.refunds.verdict import ParkReason
@@ -38,6 +39,7 @@ QUIET_S: Final = FakeGateway().terms.quiet_s
 COMMAND: Final = entry("a").attempt.command
 ALL: Final[list[Instruction]] = [retry(), inquire(), succeed(), fail(), reissue(COMMAND)]
 BOTH: Final = [retry(), inquire()]
+Settling = Callable[..., Settle]
 
 
 def quiet(bench: Bench) -> Bench:
@@ -168,7 +170,8 @@ def test_a_parked_refund_gets_new_patience_that_survives(instruction: Instructio
         assert second.refund("a").entry.state is State.WAITING
     second.answer("a", TIMEOUT)
     assert second.refund("a").entry.state is State.PARKED
-    assert second.refund("a").entry.attempt.number == 60 + 3
+    attempt = second.refund("a").entry.attempt
+    assert (attempt.counted, attempt.number) == (3, 60 + 1 + 3)  # one of them the first worker may have made
 
 
 @pytest.mark.parametrize("told_as", [None, Told.SUCCEEDED])
@@ -247,6 +250,39 @@ def test_of_an_account_that_is_not_configured_nothing_is_settled_that_may_be_cal
         assert results(instruct(bench, fail())) == [Refusal.UNDER_WAY]
         bench.clock.forward(1)
         assert results(instruct(bench, fail())) == ["settled"]
+
+
+@pytest.mark.parametrize("settle", [succeed, fail])
+def test_a_settlement_is_by_as_many_calls_as_there_were_when_the_operator_looked(settle: Settling) -> None:
+    bench = quiet(waiting())
+    made = bench.refund("a").entry.attempt.number
+    for seen in (made - 1, made + 1):
+        assert results(instruct(bench, settle(seen=seen))) == [Refusal.CHANGED]
+    assert results(instruct(bench, settle(seen=made))) == ["settled"]
+
+
+def test_a_call_that_a_predecessor_may_have_made_counts_and_who_looks_again_sees_that() -> None:
+    """Nobody has written down whether it was made; and its refund may be halted, so that no other follows."""
+    found = entry("a")
+    seen = found.attempt.number
+    bench = quiet(Bench(found=head(), entries=[found]))
+    refused = instruct(bench, fail(seen=seen))
+    assert results(refused) == [Refusal.CHANGED]
+    assert refused.open["a"].attempt.number == seen + 1
+    assert refused.open["a"].attempt.counted == found.attempt.counted
+    assert results(instruct(bench, fail(seen=seen + 1))) == ["settled"]
+
+
+def test_a_call_that_a_predecessor_may_have_made_counts_where_its_account_is_not_configured() -> None:
+    found = entry("a", pin=Pin("global", "another", "production", b""))
+    bench = quiet(Bench(found=head(), entries=[found]))
+    assert results(instruct(bench, fail(seen=found.attempt.number))) == [Refusal.CHANGED]
+
+
+def test_after_an_end_in_order_no_call_is_counted_that_was_not_made() -> None:
+    found = entry("a")
+    bench = quiet(Bench(found=head(closed=True), entries=[found]))
+    assert results(instruct(bench, fail(seen=found.attempt.number))) == ["settled"]
 
 
 def test_what_was_never_sent_can_be_given_up_but_has_not_succeeded() -> None:

@@ -174,6 +174,27 @@ async def test_a_refund_settled_in_the_moment_before_its_call_is_not_called() ->
 
 
 @in_virtual_time
+async def test_nobody_settles_by_what_was_seen_before_another_call() -> None:
+    """One looks, and it is not refunded. Meanwhile another has it retried: the money moves, and the answer is lost."""
+    world = impatient()
+    world.gateway.script("a", Unknown("no answer"), Unknown("answer lost", sent=True))
+    world.ask("a")
+    async with world.worker.running():
+        await asyncio.sleep(LONG_S)
+        seen = world.open_entry("a").attempt.number
+        give(world, retry())
+        await asyncio.sleep(LONG_S)
+        assert len(world.gateway.attempts("a")) == seen + 1
+        assert world.open_entry("a").state is State.PARKED
+        give(world, fail(seen=seen))
+        await asyncio.sleep(1)
+        assert (answers(world), world.outcomes("a")) == ([("a", "called"), ("a", "changed")], [])
+        give(world, succeed(seen=world.open_entry("a").attempt.number))
+        await asyncio.sleep(1)
+    assert world.outcomes("a") == ["refund.succeeded.v1"]
+
+
+@in_virtual_time
 async def test_nothing_is_settled_under_a_call_however_long_it_takes() -> None:
     world = World()
     held = world.gateway.hold("a")

@@ -80,6 +80,13 @@ def inquire(
     default=None,
     help="Advice to publish with a failure; else what the provider advised.",
 )
+@click.option(
+    "--attempts",
+    type=click.IntRange(min=0),
+    default=None,
+    help="Its calls as show told them when you looked: refused if it has had another since. "
+    "Without it, only a call after this command has read the ledger is noticed.",
+)
 @with_order
 @WAIT
 @with_language
@@ -97,12 +104,15 @@ def settle(
     outcome: str,
     evidence: str,
     next_action: str | None,
+    attempts: int | None,
 ) -> None:
     """Publish a refund's outcome on a person's word. Final means final: look first, at the provider too.
 
-    Refused while a call is under way or may be, and against what the provider itself has told.
+    Refused while a call is under way or may be, if it was called since you looked, and against what the provider itself
+    has told.
     """
-    details = {"as": outcome, "evidence": evidence, "next_action": next_action or ""}
+    seen = "" if attempts is None else str(attempts)
+    details = {"as": outcome, "evidence": evidence, "next_action": next_action or "", "attempts": seen}
     order = _Order(by, reason, details, language, wait_s)
     _give("settle", (refund_request_id,), order, config, as_json=as_json)
 

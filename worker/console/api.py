@@ -165,7 +165,9 @@ def _verdict(fields: Fields) -> Mapping[str, str]:
     if next_action and next_action not in tuple(NextAction):
         expected = ", ".join(NextAction)
         raise Refused(HTTPStatus.BAD_REQUEST, "field", f"next_action: expected one of {expected}")
-    return {"as": said, "evidence": evidence, "next_action": next_action}
+    # What the page showed: a verdict is about that, whatever has happened since.
+    attempts = str(fields.count("attempts"))
+    return {"as": said, "evidence": evidence, "next_action": next_action, "attempts": attempts}
 
 
 def _said(refund_request_id: str, by: str, reason: str) -> Mapping[str, str]:

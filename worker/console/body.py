@@ -1,4 +1,4 @@
-"""What the page asks for: a JSON object of texts and truth values."""
+"""What the page asks for: a JSON object of texts, counts and truth values."""
 
 import asyncio
 from collections.abc import Mapping
@@ -38,6 +38,12 @@ class Fields:
         found = self.given.get(name)
         if not isinstance(found, bool):
             raise _wrong(name, "expected true or false")
+        return found
+
+    def count(self, name: str) -> int:
+        found = self.given.get(name)
+        if not isinstance(found, int) or isinstance(found, bool) or found < 0:
+            raise _wrong(name, "expected a whole number, not negative")
         return found
 
     def confirmed(self, expected: str) -> None:

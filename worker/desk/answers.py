@@ -148,7 +148,11 @@ class Desk(Protocol):
         details: Mapping[str, str],
         language: Language,
     ) -> Answered:
-        """`name`: of INSTRUCTIONS. `details` of settle: as (succeeded, failed), evidence, next_action or ""."""
+        """`name`: of INSTRUCTIONS.
+
+        `details` of settle: as (succeeded, failed), evidence, next_action or "", attempts (as many calls as the person
+        has seen, "" for what the ledger has now).
+        """
         ...
 
     async def halt(self, channel: str, by: str, reason: str, *, halted: bool) -> None:

@@ -21,7 +21,7 @@ from worker.desk.answers import (
 from worker.desk.explain import Circumstances, explained, possible
 from worker.desk.facts import facts
 from worker.desk.history import History
-from worker.desk.instruct import command_of, instruct, instruction_of, refused
+from worker.desk.instruct import instruct, instruction_of, refused
 from worker.desk.lookup import Lookup
 from worker.desk.rows import row_of
 from worker.desk.timeline import KINDS, Said, timeline, told
@@ -167,11 +167,15 @@ class KafkaDesk:
         details: Mapping[str, str],
         language: Language,
     ) -> Answered:
-        """`name`: of INSTRUCTIONS. `details` of settle: as (succeeded, failed), evidence, next_action or ""."""
+        """`name`: of INSTRUCTIONS.
+
+        `details` of settle: as (succeeded, failed), evidence, next_action or "", attempts (as many calls as the person
+        has seen, "" for what the ledger has now).
+        """
         found = await self._lookup.find(refund_request_id)
         words = self._words(language, row_of(found.entry, 0).channel)
         order = Order(refund_request_id, by, reason)
-        instruction = instruction_of(name, order, details, command_of(found.entry))
+        instruction = instruction_of(name, order, details, found.entry)
         if isinstance(instruction, Refusal):
             succeeded = isinstance(found.entry, FinalEntry) and _succeeded(found.entry)
             return refused(Refusal.SUCCEEDED if succeeded else instruction, words)

@@ -34,11 +34,11 @@ _VERDICTS: Final[Mapping[str, bool]] = {"succeeded": True, "failed": False}
 
 
 def instruction_of(
-    name: str, order: Order, details: Mapping[str, str], command: Command | None
+    name: str, order: Order, details: Mapping[str, str], entry: OpenEntry | FinalEntry
 ) -> Instruction | Refusal:
     """The instruction; a Refusal where no owner needs to be asked. Raises NotPossible for what is not one at all.
 
-    `command`: the refund's, as far as the ledger still has it.
+    `entry`: the refund's, as the ledger has it now.
     """
     match name:
         case "retry":
@@ -46,21 +46,31 @@ def instruction_of(
         case "inquire":
             return Inquire(order)
         case "settle":
-            return _settle(order, details)
+            return _settle(order, details, _attempts_seen(details.get("attempts", ""), entry))
         case "reissue":
+            command = command_of(entry)
             return Refusal.ADVISED_AGAINST if command is None else Reissue(order, command)
         case _:
             raise NotPossible(f"{name!r} is no instruction; expected retry, inquire, settle or reissue")
 
 
-def _settle(order: Order, details: Mapping[str, str]) -> Settle:
+def _settle(order: Order, details: Mapping[str, str], attempts_seen: int | None) -> Settle:
     verdict, advice = details.get("as", ""), details.get("next_action", "")
     if verdict not in _VERDICTS:
         raise NotPossible(f"settle as {verdict!r}; expected succeeded or failed")
     if advice and advice not in set(NextAction):
         raise NotPossible(f"next_action {advice!r}; expected one of {', '.join(NextAction)}")
     next_action = NextAction(advice) if advice else None
-    return Settle(order, _VERDICTS[verdict], details.get("evidence", ""), next_action)
+    return Settle(order, _VERDICTS[verdict], details.get("evidence", ""), next_action, attempts_seen)
+
+
+def _attempts_seen(told: str, entry: OpenEntry | FinalEntry) -> int | None:
+    """What the person says to have seen. Who does not say it has seen at most what the ledger has now."""
+    if told:
+        if not (told.isascii() and told.isdecimal()):
+            raise NotPossible(f"attempts {told!r}; expected the number of calls that was shown, like 3")
+        return int(told)
+    return entry.attempt.number if isinstance(entry, OpenEntry) else None
 
 
 def command_of(entry: OpenEntry | FinalEntry) -> Command | None:

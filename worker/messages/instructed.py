@@ -78,8 +78,9 @@ def instruction_signal(instruction: Instruction, signal_id: str, now: float, sou
 
 def _details(instruction: Instruction) -> dict[str, Any]:
     match instruction:
-        case Settle(succeeded=succeeded, evidence=evidence, next_action=advice):
-            return {"outcome": _outcome(succeeded=succeeded), "evidence": evidence, **_advice(advice)}
+        case Settle(succeeded=succeeded, evidence=evidence, next_action=advice, attempts_seen=seen):
+            known = {"outcome": _outcome(succeeded=succeeded), "evidence": evidence}
+            return {**known, **_advice(advice), **({} if seen is None else {"attemptsSeen": seen})}
         case Reissue(command=command):
             return {"command": write_command(command)}
         case Retry() | Inquire():
@@ -118,16 +119,23 @@ def _settle(order: Order, data: dict[str, Any]) -> Settle:
         problem = Problem.MISSING_FIELD if found is None else Problem.WRONG_TYPE
         raise NotReadable(problem, "outcome", shortened(found), f"one of {', '.join(_OUTCOMES)}")
     succeeded, evidence = _OUTCOMES[found], required(data, "evidence", EVIDENCE)
-    advice = data.get("nextAction")
+    advice, seen = data.get("nextAction"), _attempts_seen(data.get("attemptsSeen"))
     if advice is None:
-        return Settle(order, succeeded, evidence)
+        return Settle(order, succeeded, evidence, attempts_seen=seen)
     if succeeded:
         raise not_allowed("", "nextAction", "advice only with the outcome failed")
     if advice not in tuple(NextAction):
         raise NotReadable(
             Problem.WRONG_TYPE, "nextAction", shortened(advice), f"one of {', '.join(NextAction)}"
         )
-    return Settle(order, succeeded, evidence, NextAction(advice))
+    return Settle(order, succeeded, evidence, NextAction(advice), seen)
+
+
+def _attempts_seen(found: object) -> int | None:
+    if found is None or (isinstance(found, int) and not isinstance(found, bool) and found >= 0):
+        return found
+    expected = "the number of calls that the refund had had when you looked, like 3"
+    raise NotReadable(Problem.WRONG_TYPE, "attemptsSeen", shortened(found), expected)
 
 
 def _command(found: object) -> Command:
@@ -182,7 +190,8 @@ NOT_DONE: Final[Mapping[Refusal, str]] = {
     Refusal.HELD: "Its decline waits for the credential to prove itself; wait for that, or settle the refund.",
     Refusal.UNCONFIGURED: "Its channel, account or token is not in the settings; configure that again first.",
     Refusal.CONTRADICTED: "Asking again cannot settle it; find out at the provider what is true, then settle it.",
-    Refusal.UNDER_WAY: "A call for it is under way, or may be; give the instruction again in two minutes.",
+    Refusal.UNDER_WAY: "A call for it is under way, or may be; look again in two minutes, at the provider too.",
+    Refusal.CHANGED: "It has been called since you looked; look again, at the provider too.",
     Refusal.NEVER_SENT: "Nobody has asked the provider for it yet, so it cannot have succeeded; check the id.",
     Refusal.TOLD_OTHERWISE: "The provider has told the opposite by itself; find out there what is true first.",
     Refusal.SUCCEEDED: "Its money has moved; to issue it anew would move it again.",

@@ -19,13 +19,13 @@ class Stage(StrEnum):
 class Attempt:
     """The next call for `command`. Times are Unix seconds; `now` comes from the caller.
 
-    `number`: calls made before this one. `ambiguous`: some earlier call may have moved money without a
-    trusted answer. `declined`: the decline that CONFIRM is asking about. `first_sent_at`: the earliest
-    moment at which anybody can have sent this refund, None if nobody can have. `quiet_at`: a "not found"
-    counts only from here, because until then a refund call of ours may still be on its way. `absences`:
-    counted "not found" in a row, the last of them at `absent_at`. `age_s`: time in which attempts were
-    allowed; a halt does not count. `patience_from`: calls made before a person last gave it new patience; budgets count
-    from there.
+    `number`: calls made before this one, and those that a worker which died may have made. `ambiguous`: some earlier
+    call may have moved money without a trusted answer. `declined`: the decline that CONFIRM is asking about.
+    `first_sent_at`: the earliest moment at which anybody can have sent this refund, None if nobody can have.
+    `quiet_at`: a "not found" counts only from here, because until then a refund call of ours may still be on its way.
+    `absences`: counted "not found" in a row, the last of them at `absent_at`. `age_s`: time in which attempts were
+    allowed; a halt does not count. `patience_from`: calls made before a person last gave it new patience, and others
+    that budgets do not count; they count from there.
     """
 
     command: Command
@@ -75,6 +75,14 @@ def inherited(attempt: Attempt, now: float, quiet_s: float, possible_since: floa
         absences=0,
         absent_at=0.0,
     )
+
+
+def recounted(attempt: Attempt) -> Attempt:
+    """The attempt with one call more, which a predecessor may have made and not written down. Budgets do not count it.
+
+    Who has looked at the provider before that call can so be told that it has changed.
+    """
+    return replace(attempt, number=attempt.number + 1, patience_from=attempt.patience_from + 1)
 
 
 def patient(attempt: Attempt) -> Attempt:

@@ -38,12 +38,16 @@ class Inquire:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """A person knows what became of it. `evidence`: where that can be seen. `next_action`: advice with a failure."""
+    """A person knows what became of it. `evidence`: where that can be seen. `next_action`: advice with a failure.
+
+    `attempts_seen`: the calls that it had had when the person looked, None if the tool does not tell.
+    """
 
     order: Order
     succeeded: bool
     evidence: str
     next_action: NextAction | None = None
+    attempts_seen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class Refusal(StrEnum):
     UNCONFIGURED = "unconfigured"  # its channel, account or token is not in the settings
     CONTRADICTED = "contradicted"  # asking again cannot settle it, only a person
     UNDER_WAY = "under_way"  # a call is on its way, or may be
+    CHANGED = "changed"  # it has been called since the person looked
     NEVER_SENT = "never_sent"  # nobody has ever asked the provider for it
     TOLD_OTHERWISE = (
         "told_otherwise"  # the provider has said the opposite by itself, before or after an outcome
@@ -169,6 +174,8 @@ def objection(entry: OpenEntry, settle: Settle) -> Refusal | None:
     Where a notice has said otherwise, only a parked refund may be settled: then a person has been told of both.
     """
     attempt, notice = entry.attempt, entry.notice
+    if settle.attempts_seen not in (None, attempt.number):
+        return Refusal.CHANGED
     if settle.succeeded and attempt.first_sent_at is None and not attempt.ambiguous:
         return Refusal.NEVER_SENT
     told = None if notice is None else notice.status

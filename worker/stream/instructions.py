@@ -157,6 +157,9 @@ class Instructions:
         if self._may_be_called_for(refund, now):
             return Refusal.UNDER_WAY
         if (refusal := objection(refund.entry, settle)) is not None:
+            if refusal is Refusal.CHANGED:
+                # The ledger may have fewer calls than there may have been: who looks again is to see them all.
+                self._books.write(refund)
             return refusal
         self._changes.close(refund, settled(refund.entry, settle), now)
         self._notices.closed(refund.entry, now)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from worker.refunds.attempt import Attempt, inherited
+from worker.refunds.attempt import Attempt, inherited, recounted
 from worker.refunds.command import Command
 from worker.refunds.entry import Head, OpenEntry, Pin, State
 from worker.refunds.policy import Terms
@@ -37,6 +37,8 @@ class Takeover:
         if not self._configured(entry.pin):
             # Kept as if under way, for the opening that can ask: it may find that ours ended in order.
             held = replace(entry, state=State.UNCONFIGURED, calling=not certain)
+            if not certain:
+                held = replace(held, attempt=recounted(entry.attempt))
             return held, held.calling and not entry.calling
         terms = self.scope.gateways[entry.pin.channel].terms
         if never_sent:
@@ -45,7 +47,7 @@ class Takeover:
         opened = replace(entry, state=State.WAITING, held=None, calling=False)
         if certain:
             return replace(opened, attempt=replace(entry.attempt, absences=0)), False
-        attempt = inherited(entry.attempt, self.at, self._quiet_s(terms), entry.accepted_at)
+        attempt = inherited(recounted(entry.attempt), self.at, self._quiet_s(terms), entry.accepted_at)
         # A call that is not due yet by our clock may have been due, and made, by the predecessor's.
         opened = replace(opened, next_at=max(entry.next_at, self.settled_at(terms)))
         return replace(opened, attempt=attempt), True

@@ -92,7 +92,7 @@ function instructions(shown, actions, changed) {
 }
 
 async function instruct(shown, name, actions, changed) {
-  const id = shown.row.refund_request_id;
+  const { refund_request_id: id, attempts } = shown.row;
   const reason = { name: "reason", label: say("field.reason"), hint: say("field.reason.hint"), max: 256 };
   const confirm = { name: "confirm", label: say("field.confirm", { text: id }), typed: id, max: 128 };
   const verdict = [
@@ -103,11 +103,11 @@ async function instruct(shown, name, actions, changed) {
   ];
   const done = await ask({
     title: `${named("instruction", name)}: ${id}`,
-    what: [say(`instruction.${name}.what`)],
+    what: [say(`instruction.${name}.what`), ...(name === "settle" ? [say("instruction.settle.calls", { calls: String(attempts) })] : [])],
     go: named("instruction", name),
     grave: GRAVE.includes(name),
     fields: [...(name === "settle" ? verdict : []), reason, ...(GRAVE.includes(name) ? [confirm] : [])],
-    send: (values) => post(`/api/refunds/${encodeURIComponent(id)}/instructions`, { ...values, instruction: name }),
+    send: (values) => post(`/api/refunds/${encodeURIComponent(id)}/instructions`, { ...values, instruction: name, ...(name === "settle" ? { attempts } : {}) }),
   });
   if (done === null) return;
   const { answer } = done;
