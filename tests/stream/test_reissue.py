@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from tests.stream.fake_gateway import SUCCEEDED, FakeGateway
 from tests.stream.fake_kafka import Trouble
+from tests.stream.fake_owner import FakeOwner
 from tests.stream.operators import (
     answers,
     fail,
@@ -18,11 +19,13 @@ from tests.stream.operators import (
     kept_command,
     reissue,
     results,
+    retry,
     said,
 )
 from tests.stream.stage import LEDGER, RESULTS, Bench, entry, head, header, record, scope, value
 from tests.stream.test_instructions import signal_record
 from tests.stream.test_notices import notify, told
+from tests.stream.test_signals import notify as tell
 from tests.stream.world import World
 from tests.virtual_time import in_virtual_time
 from worker.messages.ledger import read_entry, write_entry
@@ -31,7 +34,9 @@ from worker.refunds.entry import FinalEntry, Pin, State
 from worker.refunds.instruction import REISSUABLE, Refusal
 from worker.refunds.issue import provider_id
 from worker.refunds.notice import Told
-from worker.refunds.reply import Declined, NextAction, Unknown
+from worker.refunds.reply import Declined, Misconfigured, NextAction, Reply, Unknown
+from worker.refunds.verdict import ParkReason
+from worker.stream.call import Call
 from worker.stream.finals import final_of, sum_of
 from worker.stream.scope import Scope
 
@@ -302,8 +307,74 @@ def test_a_notice_under_a_first_issues_own_name_is_about_that_one() -> None:
     bench, command = failed()
     instruct(bench, reissue(command))
     notify(bench, told("a", Told.SUCCEEDED))
-    (event,) = bench.commit().on(RESULTS)
+    event = bench.commit().on(RESULTS)[0]
     assert (header(event, "ce_type"), header(event, "ce_subject")) == ("refund.contradicted.v1", "a")
+
+
+# The provider says that the issue before it has moved the money after all.
+
+
+def test_an_issue_is_not_called_for_once_the_money_is_said_to_have_moved_before_it() -> None:
+    bench, command = failed()
+    instruct(bench, reissue(command))
+    assert bench.due() == ["a~2"]
+    call = Call(FakeOwner(FakeGateway()), bench.refund("a~2"))  # on its way
+    notify(bench, told("a", Told.SUCCEEDED))
+    batch = bench.commit()
+    assert batch.events == ["refund.contradicted.v1", "refund.parked.v1"]
+    stopped = batch.open["a~2"]
+    assert stopped.park is not None
+    assert (stopped.state, stopped.park.reason) == (State.PARKED, ParkReason.CONTRADICTED)
+    assert not call.live
+    bench.partition.mark(bench.refund("a~2"), State.HALTED)
+    assert bench.refund("a~2").entry.state is State.PARKED
+    assert results(instruct(bench, retry("a~2"), fail("a~2"))) == [Refusal.CONTRADICTED, "settled"]
+
+
+@pytest.mark.parametrize("reply", [Unknown("no answer"), Misconfigured("SIGNATURE_INVALID")])
+def test_an_issue_under_way_is_not_called_for_again_once_the_money_is_said_to_have_moved_before_it(
+    reply: Reply,
+) -> None:
+    bench, command = failed()
+    instruct(bench, reissue(command))
+    bench.due()
+    refund, attempt = bench.refund("a~2"), bench.begin("a~2")
+    notify(bench, told("a", Told.SUCCEEDED))
+    assert bench.commit().events == ["refund.contradicted.v1"]
+    bench.partition.answered(refund, attempt, reply, bench.clock.now(), 0.1, overtaken=False)
+    batch = bench.commit()
+    assert (batch.events, batch.open["a~2"].state) == (["refund.parked.v1"], State.PARKED)
+
+
+def test_an_issue_under_way_that_succeeds_all_the_same_is_told_of() -> None:
+    bench, command = failed()
+    instruct(bench, reissue(command))
+    bench.due()
+    refund, attempt = bench.refund("a~2"), bench.begin("a~2")
+    notify(bench, told("a", Told.SUCCEEDED))
+    bench.partition.answered(refund, attempt, SUCCEEDED, bench.clock.now(), 0.1, overtaken=False)
+    assert bench.commit().events == ["refund.contradicted.v1", "refund.succeeded.v1"]
+
+
+@in_virtual_time
+async def test_an_issue_that_waits_for_an_operators_halt_is_not_called_after_it_if_the_money_has_moved() -> (
+    None
+):
+    world = World()
+    world.gateway.script("a", NEW)
+    world.ask("a")
+    async with world.worker.running():
+        await asyncio.sleep(30)
+        world.halt()
+        await asyncio.sleep(1)
+        give(world, reissue(kept(world, "a")))
+        await asyncio.sleep(5)
+        tell(world, told("a", Told.SUCCEEDED))
+        await asyncio.sleep(5)
+        world.halt(halted=False)
+        await asyncio.sleep(100)
+    assert world.gateway.attempts("a~2") == []
+    assert ("refund.parked.v1", "a~2") in world.events
 
 
 def test_by_payment_every_issue_is_keyed_by_it() -> None:

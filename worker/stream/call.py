@@ -52,8 +52,12 @@ class Call:
 
     @property
     def live(self) -> bool:
-        """False once the opening has ended, or the refund is final: an operator may settle one that waits here."""
-        return self.owner.live and not self.refund.closed
+        """False once the opening has ended, or nobody is to call for the refund any more.
+
+        An operator may settle one that waits here, and what is told of the issue before it may park it.
+        """
+        parked = self.refund.entry.state is State.PARKED
+        return self.owner.live and not self.refund.closed and not parked
 
     @property
     def channel(self) -> str:

@@ -8,16 +8,18 @@ memory, need not be written again.
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from worker.messages.events import CONTRADICTED, RETURNED, later_entry, later_event
 from worker.messages.notified import signal_id
+from worker.refunds.attempt import Attempt
 from worker.refunds.command import Cause
 from worker.refunds.entry import OpenEntry, State
 from worker.refunds.hint import stronger
-from worker.refunds.issue import first_issue
+from worker.refunds.issue import first_issue, issues_until
 from worker.refunds.notice import Notice, Told
-from worker.refunds.verdict import ParkReason
+from worker.refunds.verdict import Park, ParkReason
 from worker.stream import writing
 from worker.stream.books import Books
 from worker.stream.chains import Chains
@@ -134,6 +136,8 @@ class Notices:
         self._books.publish(writing.ledger(self._scope, self._number, entry))
         self._chains.finals.put(mark, final_of(entry, keep_outcome=False))
         self._scope.meter.published(kind)
+        if not final.succeeded:
+            self._stop(self._chains.newest(name), now)
         facts: dict[str, Any] = {
             "refundRequestId": name,
             "channel": notice.channel,
@@ -147,6 +151,22 @@ class Notices:
             extra=facts,
         )
         return result
+
+    def _stop(self, name: str, now: float) -> None:
+        """Another issue would move the money again. Of one that is being called for, the answer comes first."""
+        refund = self._chains.refunds.get(name)
+        if refund is not None and not refund.calling and refund.entry.state is not State.PARKED:
+            self.park(refund, refund.entry.attempt, now)
+
+    def moved_before(self, name: str) -> bool:
+        """Whether the provider has said that an issue before this one, which had failed, has moved the money."""
+        return any(self.contradicted(each) for each in issues_until(name) if each != name)
+
+    def park(self, refund: Refund, attempt: Attempt, now: float) -> None:
+        """A person must find out which of its issues has moved the money, before any is called for again."""
+        refund.entry = replace(refund.entry, held=None)
+        message = "the provider's notification says that an issue before it has succeeded"
+        self._changes.park(refund, Park(ParkReason.CONTRADICTED, attempt, message=message), now)
 
 
 def _mark(name: str, result: str) -> str:

@@ -205,6 +205,8 @@ class Partition:
         match verdict:
             case Outcome():
                 self._close(refund, verdict, now)
+            case Wait() | Halt() if self.signals.notices.moved_before(refund.entry.refund_request_id):
+                self.signals.notices.park(refund, verdict.attempt, now)
             case Wait(until=until, attempt=attempt):
                 self._changes.make(refund, State.WAITING, attempt=attempt, next_at=until)
                 self.schedule.at(until, refund)
@@ -252,7 +254,7 @@ class Partition:
 
     def mark(self, refund: Refund, state: State) -> None:
         """The refund waits for something else now. Written down: a halted refund is one that nobody is calling for."""
-        if refund.entry.state is not state and not refund.closed:
+        if refund.entry.state not in {state, State.PARKED} and not refund.closed:
             self._changes.make(refund, state)
 
     def tick(self, now: float) -> None:

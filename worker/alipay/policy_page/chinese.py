@@ -164,7 +164,7 @@ _DEEDS: Final[Mapping[Deed, str]] = {
 
 _PARK_REASONS: Final[Mapping[ParkReason, str]] = {
     ParkReason.CONTRADICTED: "已签名的应答说的是另外的请求号、交易、金额或币种；该请求号曾用于其他退款；"
-    "或支付宝的应答与其异步通知相反",
+    "支付宝的应答与其异步通知相反；或它是重新发起的退款，而支付宝又称之前那一次已成功",
     ParkReason.ATTEMPTS_USED_UP: "调用了 `attempts_max` 次，仍没有最终结果",
     ParkReason.TIME_USED_UP: "过了 `age_max_s`，仍没有最终结果；暂停的时间不计入",
     ParkReason.PROVIDER_ID_WINDOW: "查无此退款，但时间过久，支付宝可能已不再保留该请求号：既不能证明没有退款，"

@@ -117,7 +117,8 @@ _DEEDS: Final[Mapping[Deed, str]] = {
 
 _PARK_REASONS: Final[Mapping[ParkReason, str]] = {
     ParkReason.CONTRADICTED: "A signed answer was about another id, payment, amount or currency; the id was used "
-    "before for something else; or Alipay's answer and its notification say the opposite of each other",
+    "before for something else; Alipay's answer and its notification say the opposite of each other; or it is a "
+    "re-issue, and Alipay says that the issue before it has succeeded after all",
     ParkReason.ATTEMPTS_USED_UP: "`attempts_max` calls brought no final answer",
     ParkReason.TIME_USED_UP: "`age_max_s` passed without a final answer; time in a halt does not count",
     ParkReason.PROVIDER_ID_WINDOW: "Absent, but so late that Alipay may have forgotten the id: that does not prove "
