@@ -172,9 +172,9 @@ class FakeDesk:
         else:
             self.halted.pop(channel, None)
 
-    async def submit(self, asked: Mapping[str, str], language: Language) -> AsyncIterator[Submitted]:
+    async def submit(self, asked: Mapping[str, str], by: str, language: Language) -> AsyncIterator[Submitted]:
         self._trouble()
-        self.changes.append(("submit", dict(asked)))
+        self.changes.append(("submit", dict(asked), by))
         words, name = SENTENCES[language], asked["id"]
         for event in ("", *self.events):
             await self.go_on.acquire()

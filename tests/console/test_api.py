@@ -173,7 +173,7 @@ async def test_what_answers_a_submission_comes_line_by_line(tmp_path: Path) -> N
             ("refund.delayed.v1", False),
             ("refund.succeeded.v1", True),
         ]
-        assert served.desk.changes == [("submit", SUBMISSION)]
+        assert served.desk.changes == [("submit", SUBMISSION, "Ada Wong")]
 
 
 async def test_a_submission_that_is_not_possible_says_so_in_its_stream(tmp_path: Path) -> None:
@@ -197,4 +197,4 @@ async def test_a_submission_carries_nothing_that_the_form_does_not_have(tmp_path
     async with stand(tmp_path) as served:
         page = await served.sign_in()
         await served.call("POST", "/api/submissions", SUBMISSION | {"shape": "cloud"}, X_Console_Page=page)
-        assert served.desk.changes == [("submit", SUBMISSION)]
+        assert served.desk.changes == [("submit", SUBMISSION, "Ada Wong")]

@@ -144,7 +144,7 @@ class Api:
         await response.prepare(request)
         try:
             async with asyncio.timeout(SUBMISSION_MAX_S):
-                async for event in self._desk.submit(asked, _language(request)):
+                async for event in self._desk.submit(asked, request[WHO], _language(request)):
                     await response.write(encoded(event) + b"\n")
         except TimeoutError:
             await response.write(encoded({"code": "still_open", "text": "not final yet"}) + b"\n")

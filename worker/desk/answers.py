@@ -159,8 +159,8 @@ class Desk(Protocol):
         """Halt or resume a channel, or everything ("*")."""
         ...
 
-    def submit(self, asked: Mapping[str, str], language: Language) -> AsyncIterator[Submitted]:
-        """Write a command, then tell what answers it.
+    def submit(self, asked: Mapping[str, str], by: str, language: Language) -> AsyncIterator[Submitted]:
+        """Write a command with the name of who asks for it, then tell what answers it.
 
         `asked`: channel, payment or order, amount, currency, id, merchant, reason.
         """

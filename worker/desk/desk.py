@@ -36,7 +36,7 @@ from worker.messages.events import SUCCEEDED, rfc3339
 from worker.messages.instructed import BY, REASON
 from worker.messages.invalid import NotReadable
 from worker.messages.texts import required
-from worker.operations.submit import EXITS, Asked, NotSubmitted, command_record
+from worker.operations.submit import EXITS, Asked, NotSubmitted, command_record, is_answer
 from worker.refunds.entry import FinalEntry, State
 from worker.refunds.instruction import Order, Refusal
 from worker.settings import Settings
@@ -47,6 +47,8 @@ OUTCOME_S: Final = 120.0
 PROGRESS_S: Final = 0.2
 OPERATOR: Final = "operator"
 PROVIDER: Final = "provider"
+SUBMITTED_BY: Final = "refund-submitted-by"
+"""The header of a command that names who asked for it at the desk."""
 
 
 class KafkaDesk:
@@ -194,7 +196,9 @@ class KafkaDesk:
 
     # A command.
 
-    async def submit(self, asked: Mapping[str, str], language: Language) -> AsyncGenerator[Submitted, None]:
+    async def submit(
+        self, asked: Mapping[str, str], by: str, language: Language
+    ) -> AsyncGenerator[Submitted, None]:
         """Write a command, then tell what answers it, until that is final or for `outcome_s`."""
         words = self._words(language, asked.get("channel", ""))
         try:
@@ -203,12 +207,14 @@ class KafkaDesk:
             raise NotPossible(str(error).removeprefix("--")) from None
         name = submitted.refund_request_id
         async with answers(self._settings) as events:
-            place = await send(self._settings, submitted.record)
+            record = submitted.record
+            signed = replace(record, headers=(*record.headers, (SUBMITTED_BY, by.encode())))
+            place = await send(self._settings, signed)
             yield Submitted(name, "", final=False, sentence=words.words.written.format(place=place), data={})
             until = time.monotonic() + self._outcome_s
             while (left := until - time.monotonic()) > 0:
                 event = await _next(events, left)
-                if event is None or event.subject != name or event.type not in KINDS:
+                if event is None or event.type not in KINDS or not is_answer(event, submitted):
                     continue
                 said = Said(event.type, event.id, event.cause, self._now(), 0, event.data)
                 final = event.type in EXITS

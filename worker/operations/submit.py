@@ -186,7 +186,7 @@ async def submit(
                 async for event in events:
                     if event.type == DELAYED and event.subject == submitted.refund_request_id:
                         told("not final yet: the worker goes on")
-                    elif event.type in EXITS and _is_answer(event, submitted):
+                    elif event.type in EXITS and is_answer(event, submitted):
                         return event
         except TimeoutError:
             pass
@@ -197,8 +197,8 @@ def exit_of(answer: Answer | None) -> Exit:
     return Exit.OPEN if answer is None else EXITS[answer.type]
 
 
-def _is_answer(event: Answer, submitted: Submitted) -> bool:
-    # A rejection answers one command; the refund of the same id may be another command's.
+def is_answer(event: Answer, submitted: Submitted) -> bool:
+    """A rejection answers one command; the refund of the same id may be another command's."""
     if event.type == REJECTED:
         return event.cause == submitted.event_id
     return event.subject == submitted.refund_request_id
