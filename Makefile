@@ -80,7 +80,7 @@ demo: $(STAMP)  ## start Kafka, an Alipay simulator and the worker, and show ref
 
 .PHONY: test
 test: $(STAMP)  ## run the tests; REQUIRE=all makes anything not run a failure, PYTEST="-k name" passes options on, JOBS=0 runs them in one process
-	REQUIRE=$(REQUIRE) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup $(PYTEST)
+	REQUIRE=$(REQUIRE) $(BIN)/python -m pytest --numprocesses $(JOBS) $(PYTEST)
 
 .PHONY: simulate
 simulate: $(STAMP)  ## the worker in virtual time under 1,000 seeds of faults, and the canaries; SEED=n replays one

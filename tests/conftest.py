@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 
 import hypothesis
 import pytest
+from typing_extensions import override
+from xdist.scheduler import LoadScopeScheduling
 
 from worker.demo.artifacts import CannotHave
 from worker.demo.broker import Broker, NoBroker, broker
@@ -23,6 +25,7 @@ REQUIRED = os.environ.get("REQUIRE") == "all"
 WITHOUT_REASON = "no reason given"
 NOT_RUN = "not run"
 BROKERS = "brokers"
+SHARE_THE_BROKER = ("tests/broker/", "tests/kafka/", "tests/kafka_contract/")
 reasons: dict[str, list[str]] = {}
 brokers_used: list[str] = []
 
@@ -136,21 +139,24 @@ def _required(report: pytest.TestReport | pytest.CollectReport) -> str:
     return reason
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, what shares the broker goes into one of them: it needs no second broker."""
-    for item in items:
-        if isinstance(item, pytest.Function) and {"kafka", "own_kafka"} & set(item.fixturenames):
-            item.add_marker(pytest.mark.xdist_group("kafka"))
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """One of several processes: tell the one that prints the summary."""
     if (output := getattr(session.config, "workeroutput", None)) is not None:
         output[BROKERS] = brokers_used
 
 
-@pytest.hookimpl(optionalhook=True)
+class ByFile(LoadScopeScheduling):
+    """A file's tests go into one process, and all that lean on the broker most into the same: it needs no second."""
+
+    @override
+    def _split_scope(self, nodeid: str) -> str:
+        return BROKERS if nodeid.startswith(SHARE_THE_BROKER) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
+
+
 def pytest_testnodedown(node: Any) -> None:
     """One of several processes has ended."""
     brokers_used.extend(getattr(node, "workeroutput", {}).get(BROKERS, ()))
