@@ -23,7 +23,7 @@ PRINTED: Final = st.text(
     st.characters(exclude_categories=["Cc", "Cs"]),
     min_size=1,
     max_size=256,
-)
+).filter(lambda text: not text.isspace())
 ISSUES: Final = st.from_regex(r"[A-Za-z0-9_-]{1,59}(~([2-9]|[1-9][0-9]{1,3}))?", fullmatch=True)
 ORDERS: Final = st.builds(Order, ISSUES, PRINTED, PRINTED)
 SEEN: Final = st.none() | st.integers(0, 1_000)
@@ -86,13 +86,17 @@ WRONG: Final[list[tuple[str, dict[str, Any], Problem]]] = [
     ("retry", {"by": None}, Problem.MISSING_FIELD),
     ("retry", {"by": ""}, Problem.EMPTY),
     ("retry", {"by": "ana\nbob"}, Problem.BAD_CHARACTERS),
+    ("retry", {"by": " "}, Problem.BAD_CHARACTERS),
     ("inquire", {"reason": None}, Problem.MISSING_FIELD),
+    ("inquire", {"reason": "  "}, Problem.BAD_CHARACTERS),
     ("inquire", {"reason": "x" * 257}, Problem.TOO_LONG),
     ("settle", {"outcome": None}, Problem.MISSING_FIELD),
     ("settle", {"outcome": "unknown"}, Problem.WRONG_TYPE),
     ("settle", {"outcome": ["failed"]}, Problem.WRONG_TYPE),
     ("settle", {"evidence": None}, Problem.MISSING_FIELD),
     ("settle", {"evidence": ""}, Problem.EMPTY),
+    ("settle", {"evidence": " "}, Problem.BAD_CHARACTERS),
+    ("settle", {"evidence": "\u3000\u00a0"}, Problem.BAD_CHARACTERS),
     ("settle", {"evidence": "x" * 1025}, Problem.TOO_LONG),
     ("settle", {"nextAction": "wait"}, Problem.WRONG_TYPE),
     ("settle", {"nextAction": ["none"]}, Problem.WRONG_TYPE),

@@ -31,7 +31,8 @@ _TYPES: Final[Mapping[str, str]] = {name: f"refund.signal.{name}.v1" for name in
 _NAMES: Final[Mapping[str, str]] = {kind: name for name, kind in _TYPES.items()}
 INSTRUCTION_TYPES: Final = tuple(_NAMES)
 
-_PRINTED: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
+# Printed, and not only spaces: who looks for the evidence later must find some.
+_PRINTED: Final = re.compile(r"[^\S\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*")
 ISSUE: Final = Text(
     64,
     re.compile(r"[A-Za-z0-9_-]+(~([2-9]|[1-9][0-9]{1,3}))?"),
