@@ -279,7 +279,7 @@ EVERYWHERE: Final = (
     _one(
         "open refunds are not limited",
         "G8",
-        "stream/engine.py",
+        "stream/feed.py",
         "elif count >= open_max and number not in self._full:",
         "elif count >= 100 * open_max and number not in self._full:",
     ),

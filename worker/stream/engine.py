@@ -4,18 +4,18 @@ import asyncio
 import gc
 import logging
 from collections import deque
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine
 from typing import Any, Final, TypeVar
 
 from worker.stream.dispatch import Dispatcher
+from worker.stream.feed import Feed
 from worker.stream.opening import open_partition
 from worker.stream.owner import Owner
-from worker.stream.ports import ControlLog, Fenced, InDoubt, Journals, Record, Source, WrongLedger
+from worker.stream.ports import ControlLog, Fenced, InDoubt, Journals, Source, WrongLedger
 from worker.stream.scope import Scope
 
 log = logging.getLogger(__name__)
 POLL_AT_LEAST_EVERY_S: Final = 60.0  # an idle consumer leaves its group after max.poll.interval
-RESUME_BELOW: Final = 0.9  # of open_max
 MINUTE_S: Final = 60.0
 MANY_OPEN: Final = 10_000
 HEEDS_PER_LEASE: Final = 8
@@ -32,11 +32,11 @@ class Engine:
         self._scope = scope
         self._dispatcher = Dispatcher(scope.gateways, scope.limits, scope.clock, scope.meter)
         self._owners: dict[int, Owner] = {}
+        self._feed = Feed(source, self._owners, scope)
         self._serving: dict[int, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
         self._fatal: BaseException | None = None
         self._polled_mono = scope.clock.monotonic()
-        self._full: set[int] = set()
         self._rejoining: asyncio.Task[None] | None = None
         self._openings = asyncio.Semaphore(scope.limits.openings_at_once_max)
 
@@ -84,9 +84,9 @@ class Engine:
             polling = self._source.poll(limits.poll_records_max, limits.poll_wait_s)
             records = await self._unless_stopped(polling)
             self._polled_mono = clock.monotonic()
-            self._feed(records or ())
+            self._feed.give(records or ())
             if not records:
-                await self._skip_markers()
+                await self._feed.skip_markers()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, Result]) -> Result | None:
         """The work's result; None if `stop` was called first."""
@@ -107,58 +107,6 @@ class Engine:
         if error is not None:
             self._fatal = self._fatal or error
             self._stop.set()
-
-    def _feed(self, records: Sequence[Record]) -> None:
-        parts: dict[int, list[Record]] = {}
-        for record in records:
-            parts.setdefault(record.partition, []).append(record)
-        for number, part in parts.items():
-            # Records of a partition that is not open are read again from its head once it is.
-            if owner := self._owners.get(number):
-                owner.accept(part)
-        for number, owner in self._owners.items():
-            self._limit(number, owner)
-            self._scope.meter.lag(number, self._lag(number, owner))
-
-    def _lag(self, number: int, owner: Owner) -> int:
-        ends = self._source.high_watermarks(number)
-        return sum(max(end - owner.partition.readers[topic].position, 0) for topic, end in ends.items())
-
-    async def _skip_markers(self) -> None:
-        """Let the position pass the markers at the end of a log, or its lag would never be zero."""
-        for number, owner in list(self._owners.items()):
-            if number in self._full or not self._lag(number, owner):
-                continue
-            positions = await self._source.positions(number)
-            if owner is self._owners.get(number) and number not in self._full:
-                for topic, position in positions.items():
-                    owner.partition.readers[topic].skip(position)
-
-    def _limit(self, number: int, owner: Owner) -> None:
-        count, open_max = len(owner.partition.refunds), self._scope.limits.open_max
-        if owner.partition.books.braked:
-            if number not in self._full:
-                log.error(
-                    "partition %d stopped: %s",
-                    number,
-                    owner.partition.books.braked,
-                    extra={"partition": number},
-                )
-                self._scope.meter.partition(number, "braked")
-                self._full.add(number)
-                self._source.pause(number, self._scope.topics.commands)
-        elif count >= open_max and number not in self._full:
-            log.error(
-                "partition %d has %d open refunds: not fetching", number, count, extra={"partition": number}
-            )
-            self._scope.meter.partition(number, "full")
-            self._full.add(number)
-            # Signals are read on: they may be what settles some of the open refunds.
-            self._source.pause(number, self._scope.topics.commands)
-        elif count < open_max * RESUME_BELOW and number in self._full:
-            self._scope.meter.partition(number, "open")
-            self._full.discard(number)
-            self._source.resume(number)
 
     # Assignment.
 
@@ -221,7 +169,6 @@ class Engine:
             return error
         owner = Owner(opened, self._dispatcher, self._source, self._control, scope)
         self._owners[number] = owner
-        self._full.discard(number)
         scope.meter.opening(clock.monotonic() - started)
         scope.meter.partition(number, "open")
         log.info(
@@ -237,7 +184,7 @@ class Engine:
         positions = {topic: reader.next_offset for topic, reader in opened.partition.readers.items()}
         self._source.resume(number, positions)
         # Before the first poll: or every opening of a full partition would add that poll's records.
-        self._limit(number, owner)
+        self._feed.limit(number, owner)
         try:
             await owner.run()
             await owner.finish()
@@ -251,6 +198,7 @@ class Engine:
             return None
         finally:
             del self._owners[number]
+            self._feed.forget(number)
             self._source.pause(number)
             await owner.abandon()
             if settled:
