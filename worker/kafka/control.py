@@ -94,6 +94,7 @@ class KafkaControl:
     async def _connect(self) -> AIOKafkaConsumer:
         """Raises Unreachable if there is no such topic, and aiokafka's errors."""
         self._connected_at = self._clock.monotonic()
+        self._answered_ms = None  # this one has no answer yet
         self._consumer = consumer = self._clients.consumer(
             **connection_options(self._kafka),
             group_id=None,

@@ -144,14 +144,13 @@ OPEN_REFUNDS: Final[Mapping[tuple[type[Instruction], State], Rule]] = {
 REISSUABLE: Final = frozenset(
     {
         NextAction.NEW_REFUND,
-        NextAction.FIX_AND_NEW_REFUND,
         NextAction.FUND_AND_NEW_REFUND,
         NextAction.REISSUE,
         NextAction.FIX_AND_REISSUE,
         NextAction.FUND_AND_REISSUE,
     }
 )
-"""Advice with which a failed refund may be issued anew."""
+"""Advice with which a failed refund may be issued anew. What has to be corrected first is another command."""
 
 BY_OPERATOR: Final = "OPERATOR"
 """The code of an outcome of which the provider has said nothing."""
