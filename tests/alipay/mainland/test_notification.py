@@ -127,7 +127,9 @@ def test_the_banks_answer_says_whether_the_money_came_back(status: str, told: To
 
 
 @pytest.mark.parametrize(
-    "omitted", [set(), {"sign_type"}, {"alipay_cert_sn"}, {"sign_type", "alipay_cert_sn"}], ids=str
+    "omitted",
+    [set(), {"sign_type"}, {"alipay_cert_sn"}, {"sign_type", "alipay_cert_sn"}],
+    ids=lambda names: "-".join(sorted(names)),
 )
 @pytest.mark.parametrize("empties", [True, False])
 @pytest.mark.parametrize("texts", [TRADE, MESSAGE], ids=["trade", "message"])
