@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -55,12 +56,34 @@ def test_wrong_settings_end_with_2_and_every_problem_on_standard_error(tmp_path:
     assert all(line.startswith("worker.toml: channels.local.") for line in ended.stderr.splitlines())
 
 
-def test_an_unreachable_kafka_ends_with_5_and_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("topics", "create"), ("resume-partition", "0")])
+def test_an_unreachable_kafka_ends_with_5_and_one_sentence(tmp_path: Path, command: Sequence[str]) -> None:
     file = written(tmp_path)
     file.write_text(file.read_text().replace("127.0.0.1:9092", "127.0.0.1:9"))
-    ended = run_program(["topics", "create", "--config", file], tmp_path)
+    ended = run_program([*command, "--config", file], tmp_path)
     assert (ended.returncode, ended.stdout) == (5, "")
     assert "check that it runs" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_partition_that_there_is_not_is_wrong_usage(tmp_path: Path) -> None:
+    result = run("resume-partition", "12", "--config", written(tmp_path))
+    assert result.exit_code == 2
+    assert "expected 0 to 11" in result.stderr
+
+
+@pytest.mark.parametrize("section", ["http", "notifications", "console"])
+def test_a_worker_whose_port_is_taken_ends_with_1_and_names_the_setting(tmp_path: Path, section: str) -> None:
+    token = tmp_path / "console.token"
+    run("keys", "token", "--file", token)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = {"http": 0, "notifications": 0, "console": 0, section: taken.getsockname()[1]}
+        more = "".join(f'[{name}]\nhost = "127.0.0.1"\nport = {port}\n' for name, port in ports.items())
+        more = more.replace("[notifications]", "[notifications]\nenabled = true")
+        more = more.replace("[console]", f'[console]\nenabled = true\ntoken_file = "{token}"')
+        ended = run_program(["run", "--config", written(tmp_path, more)], tmp_path)
+    assert ended.returncode == 1
+    assert f"{section}.port" in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
 
 

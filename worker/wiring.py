@@ -27,6 +27,7 @@ from worker.kafka.layout import KafkaLayout
 from worker.kafka.refusal import listening, refusal
 from worker.kafka.signals import KafkaSignals
 from worker.kafka.source import KafkaSource
+from worker.operations.address import AddressUnusable
 from worker.operations.health import serving
 from worker.operations.loop_lag import LoopLag
 from worker.operations.metrics import Metrics
@@ -120,6 +121,14 @@ async def run(settings: Settings, source: Source) -> int:
 
     `settings` came from `source`, which is read again when it has changed, and on SIGHUP.
     """
+    try:
+        return await _working(settings, source)
+    except AddressUnusable as error:
+        log.critical("stopped: %s", error)
+        return EXIT_WRONG
+
+
+async def _working(settings: Settings, source: Source) -> int:
     clock = SystemClock()
     metrics = Metrics(clock.now, settings.channels, __version__)
     metrics.served(settings.topics.partitions)
@@ -227,12 +236,12 @@ def _adopt(
         notifications.readers = _readers(settings, loaded)
 
 
-async def resume_partition(settings: Settings, number: int) -> int:
-    """Release the brake of a partition: read on where it stopped. The exit code, 1 if that did not succeed.
+async def resume_partition(settings: Settings, number: int) -> str:
+    """Release the brake of a partition: read on where it stopped. Why it had stopped; "" if it is not stopped.
 
     Takes the partition's transactional id for a moment, which fences its owner; the owner opens it again by its
     usual path and finds the brake released. If the owner is quicker it fences us, so this is tried again: the owner
-    of a stopped partition is quiet right after its opening.
+    of a stopped partition is quiet right after its opening. Raises Unreachable, WrongLedger, Fenced, InDoubt.
     """
     clock = SystemClock()
     metrics = Metrics(clock.now, settings.channels, __version__)
@@ -240,29 +249,26 @@ async def resume_partition(settings: Settings, number: int) -> int:
     async with gateways(loaded, metrics) as channels:
         scope = scope_of(settings, readable_of(settings, loaded), channels, metrics)
         inputs = KafkaInputs(settings.kafka, inputs_of(settings), settings.topics.ledger)
-        await inputs.start()
         try:
-            for _ in range(RESUME_TRIES):
+            async with reaching(settings.kafka):
+                await inputs.start()
+            for _ in range(RESUME_TRIES - 1):
                 try:
-                    await _release(number, inputs, journals_of(settings), scope)
+                    return await _release(number, inputs, journals_of(settings), scope)
                 except (Fenced, InDoubt) as error:
                     log.warning("partition %d not released yet: %r", number, error)
-                else:
-                    return EXIT_OK
-        except WrongLedger as error:
-            log.critical("partition %d not released: %s", number, error)
-            return EXIT_WRONG
+            return await _release(number, inputs, journals_of(settings), scope)
         finally:
             await inputs.stop()
-    log.critical("partition %d not released in %d tries; stop its worker and try again", number, RESUME_TRIES)
-    return EXIT_WRONG
 
 
-async def _release(number: int, inputs: KafkaInputs, journals: KafkaJournals, scope: Scope) -> None:
+async def _release(number: int, inputs: KafkaInputs, journals: KafkaJournals, scope: Scope) -> str:
     opened = await open_partition(number, inputs, journals, scope)
     try:
-        opened.partition.books.braked = ""
-        await opened.journal.commit(opened.partition.last_batch(scope.clock.now()))
+        why, opened.partition.books.braked = opened.partition.books.braked, ""
+        if why:
+            await opened.journal.commit(opened.partition.last_batch(scope.clock.now()))
+        return why
     finally:
         await opened.journal.close()
 

@@ -4,6 +4,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from worker.operations.address import AddressUnusable
 from worker.operations.health import serving
 from worker.settings import HttpSettings
 
@@ -62,6 +63,6 @@ async def test_metrics_are_served_in_prometheus_format() -> None:
 async def test_a_taken_port_is_an_error_and_nothing_stays_open() -> None:
     async with serving(HTTP, Patient(), CollectorRegistry()) as url:
         port = int(url.rsplit(":", 1)[1])
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(AddressUnusable, match="Address already in use"):
             async with serving(HttpSettings(host="127.0.0.1", port=port), Patient(), CollectorRegistry()):
                 raise AssertionError

@@ -16,6 +16,7 @@ from worker.console.api import Api, Choice
 from worker.console.guard import Guard, harden
 from worker.console.sessions import Sessions, WrongTokens
 from worker.desk.answers import Desk
+from worker.operations.address import listen
 from worker.refunds.money import EXPONENTS
 from worker.settings import MainlandSettings, Settings
 from worker.settings.console import ConsoleSettings
@@ -36,7 +37,7 @@ INDEX: Final = "index.html"
 
 @asynccontextmanager
 async def serving(settings: ConsoleSettings, desk: Desk, choices: Sequence[Choice]) -> AsyncIterator[str]:
-    """Serves while the context is open; yields the URL. Raises OSError if the port is taken."""
+    """Serves while the context is open; yields the URL. Raises AddressUnusable."""
     access = access_of(settings, SystemClock())
     guard = Guard(access)
     runner = web.AppRunner(
@@ -49,10 +50,9 @@ async def serving(settings: ConsoleSettings, desk: Desk, choices: Sequence[Choic
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
-        host, port = runner.addresses[0][:2]
-        guard.origins = origins_of(settings, port)
-        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        url = await listen(runner, "console", settings.host, settings.port)
+        guard.origins = origins_of(settings, runner.addresses[0][1])
+        yield url
     finally:
         await runner.cleanup()
 

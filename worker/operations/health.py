@@ -9,6 +9,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from worker.operations.address import listen
 from worker.settings import HttpSettings
 
 SHUTDOWN_MAX_S: Final = 1.0  # a scrape that hangs must not hold up a stop
@@ -49,13 +50,11 @@ def application(health: Health, registry: CollectorRegistry) -> web.Application:
 
 @asynccontextmanager
 async def serving(http: HttpSettings, health: Health, registry: CollectorRegistry) -> AsyncIterator[str]:
-    """Serves while the context is open; yields the URL. Raises OSError if the port is taken."""
+    """Serves while the context is open; yields the URL. Raises AddressUnusable."""
     runner = web.AppRunner(application(health, registry), access_log=None, shutdown_timeout=SHUTDOWN_MAX_S)
     await runner.setup()
     try:
-        await web.TCPSite(runner, http.host, http.port).start()
-        host, port = runner.addresses[0][:2]
-        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        yield await listen(runner, "http", http.host, http.port)
     finally:
         await runner.cleanup()
 

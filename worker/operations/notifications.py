@@ -17,6 +17,7 @@ from worker.alipay.notification import NotificationReader, Posted, Refusal, Refu
 from worker.kafka.signals import NotStored
 from worker.messages.events import Event
 from worker.messages.notified import notified_signal
+from worker.operations.address import listen
 from worker.refunds.issue import first_issue_seen
 from worker.refunds.notice import Notice
 from worker.settings.notifications import NotificationSettings
@@ -156,7 +157,7 @@ def _posted(request: web.Request, body: bytes, path_prefix: str) -> Posted:
 
 @asynccontextmanager
 async def notified(settings: NotificationSettings, notifications: Notifications) -> AsyncIterator[str]:
-    """Serves while the context is open; yields the URL. Raises OSError if the port is taken."""
+    """Serves while the context is open; yields the URL. Raises AddressUnusable."""
     runner = web.AppRunner(
         notifications.application(),
         access_log=None,
@@ -168,8 +169,6 @@ async def notified(settings: NotificationSettings, notifications: Notifications)
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
-        host, port = runner.addresses[0][:2]
-        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        yield await listen(runner, "notifications", settings.host, settings.port)
     finally:
         await runner.cleanup()
