@@ -81,6 +81,7 @@ class FakeDesk:
     said: defaultdict[str, list[Moment]] = field(default_factory=lambda: defaultdict(list))
     events: tuple[str, ...] = (DELAYED, SUCCEEDED)
     go_on: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(100))
+    halted_at: str = "2026-11-23T01:00:00.000Z"
     refuse: bool = False
     progress: float = 1.0
     trouble: Exception | None = None
@@ -108,7 +109,7 @@ class FakeDesk:
 
     def _credential(self, name: str, everything: tuple[str, str] | None) -> Credential:
         by, reason = everything or self.halted.get(name, ("", ""))
-        since = "2026-11-23T01:00:00.000Z" if by else ""
+        since = self.halted_at if by else ""
         halted: Literal["", "operator"] = "operator" if by else ""
         return Credential(name, halted, by, reason, since, everything=everything is not None)
 

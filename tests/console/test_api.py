@@ -64,6 +64,26 @@ async def test_the_kill_switch_needs_a_word(tmp_path: Path, halted: bool, confir
         assert (status, served.desk.changes) == (400, [])
 
 
+@pytest.mark.parametrize(("channel", "confirm"), [("cn", ""), ("*", "ALL")])
+async def test_who_resumes_has_seen_the_halt_that_there_is(
+    tmp_path: Path, channel: str, confirm: str
+) -> None:
+    """A dialog may stay open while somebody resumes, and somebody else halts for another reason."""
+    desk = full_desk()
+    desk.halted[channel] = ("Ben", "wrong key")
+    async with stand(tmp_path, desk) as served:
+        page = await served.sign_in()
+        body = {"channel": channel, "halted": False, "reason": "mended", "confirm": confirm}
+        for since, expected in (("2026-11-23T00:00:00.000Z", 409), ("", 409), (desk.halted_at, 204)):
+            status, _, _ = await served.call(
+                "POST", "/api/control", body | {"since": since}, X_Console_Page=page
+            )
+            assert (status, channel in desk.halted) == (expected, expected == 409)
+        status, told, _ = await served.call("POST", "/api/control", body, X_Console_Page=page)
+        assert (status, told["code"]) == (409, "changed")
+        assert desk.changes == [("resume", channel, "Ada Wong", "mended")]
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [

@@ -9,9 +9,10 @@ import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped] # it has no types
 from playwright.async_api import Browser, expect
 
-from tests.console.fake_desk import FAILED, PARKED, SENTENCES, WAITING, full_desk
+from tests.console.fake_desk import FAILED, NOW, PARKED, SENTENCES, WAITING, full_desk, row
 from tests.console.person import Person, person
 from tests.console.stand import TOKEN, stand
+from worker.desk.answers import Moment
 from worker.kafka.connection import Unreachable
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -154,7 +155,7 @@ async def test_a_refund_is_submitted_after_a_second_look_and_its_events_come_as_
         await ada.sees(SENTENCES["en"]["delayed"])
         desk.go_on.release()
         await ada.sees("Succeeded", role="heading")
-        ((_, asked),) = desk.changes
+        ((_, asked, _),) = desk.changes
         assert asked.pop("id").startswith("console-")
         assert asked == {"channel": "cn", "order": "order-7", "amount": "1234.5", "currency": "CNY"}
 
@@ -269,6 +270,25 @@ async def test_what_others_wrote_is_text_and_never_code(browser: Browser, tmp_pa
         assert await ada.page.locator("main img, main script").count() == 0
 
 
+async def test_what_others_wrote_about_a_refund_is_text_too(browser: Browser, tmp_path: Path) -> None:
+    """Its id and payment, its sentences, who, and the facts as events have them."""
+    evil = "'\"><img src=x onerror=document.title='taken'><a href=javascript:document.title='taken'>$&"
+    desk = full_desk()
+    desk.refunds = {evil: row(evil, "parked", 1, payment=evil, merchant=evil, reason=evil, code=evil)}
+    desk.said[evil].append(Moment(NOW, "settled", evil, evil, {evil: evil, "__proto__": {"toString": evil}}))
+    desk.braked[0] = evil
+    async with stand(tmp_path, desk) as served, person(browser, served.url) as ada:
+        await ada.opens()
+        await ada.signs_in(evil[:60])
+        await ada.sees(f"Partition 0 is not read on: {evil}")
+        await ada.page.get_by_role("link", name=evil).press("Enter")
+        await ada.sees(f"by {evil}")
+        await ada.presses("button", "Settle")
+        await ada.sees(f"Type {evil} to confirm")
+        assert await ada.page.locator("img, main script, a[href^=javascript]").count() == 0
+        assert "taken" not in (await ada.page.title()).partition(evil)[2]
+
+
 async def test_whatever_operators_call_themselves_what_they_halt_can_be_resumed(
     browser: Browser, tmp_path: Path
 ) -> None:
@@ -278,6 +298,27 @@ async def test_whatever_operators_call_themselves_what_they_halt_can_be_resumed(
         await ada.signs_in()
         await ada.sees("Halted by provider")
         await expect(ada.page.get_by_role("button", name="Resume cn")).to_be_visible()
+
+
+async def test_a_dialog_that_was_left_open_does_not_resume_what_was_halted_again(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with stand(tmp_path) as served, person(browser, served.url) as ada:
+        served.desk.halted["cn"] = ("Ben", "slow")
+        await ada.opens()
+        await ada.signs_in()
+        await ada.presses("button", "Resume cn")
+        await ada.types("Reason", "it is fast again")
+        served.desk.halted_at = "2026-11-23T02:00:00.000Z"
+        await ada.page.keyboard.press("Enter")
+        await ada.sees("was halted or resumed by somebody else meanwhile")
+        assert served.desk.changes == []
+        await ada.presses("button", "Cancel")
+        await expect(ada.page.locator(f"time[datetime='{served.desk.halted_at}']")).to_be_visible()
+        await ada.presses("button", "Resume cn")
+        await ada.types("Reason", "it is fast again")
+        await ada.page.keyboard.press("Enter")
+        await ada.is_told("Resumed: cn.")
 
 
 async def test_signing_out_ends_it_in_the_browser_even_where_the_worker_cannot_hear(

@@ -114,11 +114,22 @@ class Api:
         reason = fields.text("reason", TEXT_MAX, required=True)
         if channel == EVERYTHING:
             fields.confirmed(TYPED_FOR_EVERYTHING)
+        if not halted:
+            await self._still_halted(channel, fields.text("since", FIELD_MAX))
         by = request[WHO]
         said = {"channel": channel, "by": by, "reason": reason}
         log.warning("asked for in the console: %s", "halt" if halted else "resume", extra=said)
         await self._desk.halt(channel, by, reason, halted=halted)
         return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def _still_halted(self, channel: str, since: str) -> None:
+        """Who resumes must have seen this very halt: another may have come meanwhile, for another reason."""
+        for one in (await self._desk.overview()).credentials:
+            meant = one.everything if channel == EVERYTHING else one.channel == channel
+            if meant and one.halted == "operator" and one.since == since:
+                return
+        text = f"{channel} was halted or resumed by somebody else meanwhile; look again"
+        raise Refused(HTTPStatus.CONFLICT, "changed", text)
 
     async def _submit(self, request: web.Request) -> web.StreamResponse:
         """A line of JSON for each event as it comes; {"code", "text"} for what went wrong."""

@@ -76,14 +76,14 @@ function refunds(list) {
 }
 
 function channels(all, changed) {
-  const everything = all.credentials.some((one) => one.everything);
+  const everything = all.credentials.find((one) => one.everything);
   const rows = all.credentials.map((one) => ({ cells: [one.channel, standing(one), one.reason || "–", one.since ? moment(Date.parse(one.since) / 1000) : "–", button(one, changed)] }));
   const heads = ["credentials.channel", "list.state", "credentials.reason", "list.since", "credentials.action"];
   return [
     table(say("credentials.title"), heads.map((key) => say(key)), rows),
     h("div", { class: "switch" },
       h("p", {}, say(everything ? "switch.on" : "switch.off")),
-      h("button", { type: "button", id: "switch", class: everything ? "main" : "grave", on: { click: () => turn(EVERYTHING, !everything, changed) } },
+      h("button", { type: "button", id: "switch", class: everything ? "main" : "grave", on: { click: () => turn(EVERYTHING, !everything, everything?.since, changed) } },
         say(everything ? "switch.resume" : "switch.halt"))),
     ...Object.entries(all.braked).map(([partition, why]) =>
       h("p", { class: "box bad" }, say("braked", { partition, why }), " ", h("code", {}, `python -m worker resume-partition ${partition}`))),
@@ -102,11 +102,12 @@ function button(one, changed) {
   const halted = one.halted === OPERATOR;
   return h("button", {
     type: "button", id: `halt-${one.channel}`, "aria-label": say(halted ? "resume.of" : "halt.of", { channel: one.channel }),
-    on: { click: () => turn(one.channel, !halted, changed) },
+    on: { click: () => turn(one.channel, !halted, one.since, changed) },
   }, say(halted ? "resume.go" : "halt.go"));
 }
 
-async function turn(channel, halted, changed) {
+// `since`: when what is resumed was halted, as the page shows it.
+async function turn(channel, halted, since, changed) {
   const all = channel === EVERYTHING;
   const what = halted ? (all ? "switch.halt" : "halt") : all ? "switch.resume" : "resume";
   const fields = [{ name: "reason", label: say("field.reason"), hint: say("field.reason.hint"), max: 256 }];
@@ -117,11 +118,12 @@ async function turn(channel, halted, changed) {
     go: say(`${what}.go`),
     grave: halted,
     fields,
-    send: (values) => post("/api/control", { ...values, channel, halted }),
+    send: (values) => post("/api/control", { ...values, channel, halted, since }),
   });
+  // Nothing is followed while a dialog is open.
+  changed();
   if (done === null) return;
   tell("good", say("said.done"), say(halted ? "said.halted" : "said.resumed", { channel: all ? say("credentials.all") : channel }));
-  changed();
 }
 
 /** A state: its word, and a shape before it. @param {string} value */
