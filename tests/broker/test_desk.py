@@ -135,10 +135,24 @@ async def test_a_halt_from_the_command_line_is_seen_by_the_desk(make_world: Make
         await here.until(lambda: "r-1" in here.open(), "it waits")
         shown = await desk.show("r-1", "en")
         assert shown.explanation.why == "ana has halted the channel global: the bank has confirmed it."
-        assert shown.explanation.money == "Nobody has asked Alipay for it: its money has not moved."
+        assert shown.explanation.money == "Alipay has taken no request for it: its money has not moved."
     assert (await asked(here, "resume", "global", *ORDER))[0] == 0
     await here.until(here.final(["r-1"]), "it goes on")
-    assert (await asked(here, "halt", "nowhere", *ORDER))[0] == 1
+    code, told = await asked(here, "halt", "nowhere", *ORDER)
+    assert (code, told) == (1, "no channel 'nowhere' is in the settings; expected one of global")
+
+
+async def test_who_resumes_hears_of_the_halts_that_are_still_in_force(make_world: MakeWorld) -> None:
+    here = await make_world()
+    await asked(here, "halt", "global", *ORDER)
+    await asked(here, "halt", "--all", *ORDER)
+    _, told = await asked(here, "resume", "global", *ORDER)
+    assert [(halt["channel"], halt["by"]) for halt in told["still"]] == [("*", "ana")]
+    await asked(here, "halt", "global", *ORDER)
+    _, told = await asked(here, "resume", "--all", *ORDER)
+    assert [(halt["channel"], halt["by"]) for halt in told["still"]] == [("global", "ana")]
+    _, told = await asked(here, "resume", "global", *ORDER)
+    assert told["still"] == []
 
 
 async def test_a_dead_letter_is_listed_shown_and_replayed(make_world: MakeWorld) -> None:

@@ -90,6 +90,12 @@ def test_an_operators_halt_is_told_before_what_the_refund_waited_for() -> None:
     assert told.why == "ana has halted the channel global: wrong key."
     assert told.next == "Nothing, until the halt is taken back."
     assert told.next_at is None
+    assert told.advice == "Resume the channel once the reason for the halt is gone."
+
+
+def test_a_halt_of_everything_is_not_taken_back_by_resuming_a_channel() -> None:
+    told = explanation(samples.OPEN, around(replace(HALT, channel=EVERYTHING)))
+    assert told.advice == "Resume all channels together once the reason for the halt is gone."
 
 
 def test_a_halt_says_nothing_of_a_parked_refund() -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from worker.cli.options import EXIT_CODES, with_json, with_order, with_settings
-from worker.messages.control import EVERYTHING
+from worker.messages.control import EVERYTHING, Control
 from worker.operations import logs, terminal
 from worker.settings import Settings, load
 
@@ -39,7 +40,7 @@ def halt(config: Path | None, *, as_json: bool, by: str, reason: str, channel: s
 def resume(
     config: Path | None, *, as_json: bool, by: str, reason: str, channel: str, everything: bool
 ) -> None:
-    """Take back a halt. What waits goes on in batches, slowly at first."""
+    """Take back a halt, and say which others are still in force. What waits goes on in batches, slowly at first."""
     _write(config, channel, by, reason, everything=everything, halted=False, as_json=as_json)
 
 
@@ -51,17 +52,26 @@ def _write(
         raise click.UsageError("expected the name of a channel, or --all for every channel")
     name = EVERYTHING if everything else channel
     settings = load(config, os.environ)
-    asyncio.run(_halt(settings, name, by, reason, halted=halted))
+    still = [
+        one for one in asyncio.run(_halt(settings, name, by, reason, halted=halted)) if one.channel != name
+    ]
     if as_json:
-        terminal.show_json({"channel": name, "halted": halted, "by": by, "reason": reason})
-    else:
-        which = "every channel" if everything else f"channel {channel}"
-        terminal.show(f"{which}: {'halted' if halted else 'resumed'}", "green")
+        terminal.show_json({"channel": name, "halted": halted, "by": by, "reason": reason, "still": still})
+        return
+    terminal.show(f"{_which(name)}: {'halted' if halted else 'resumed'}", "green")
+    for one in [] if halted else still:
+        terminal.say(f"{_which(one.channel)}: still halted, by {one.by or '?'}: {one.reason}", "yellow")
 
 
-async def _halt(settings: Settings, channel: str, by: str, reason: str, *, halted: bool) -> None:
+def _which(channel: str) -> str:
+    return "every channel" if channel == EVERYTHING else f"channel {channel}"
+
+
+async def _halt(settings: Settings, channel: str, by: str, reason: str, *, halted: bool) -> Sequence[Control]:
+    """What is halted afterwards."""
     from worker.desk.desk import visiting
 
     with terminal.err.status("writing …"):
         async with visiting(settings) as desk:
             await desk.halt(channel, by, reason, halted=halted)
+            return await desk.halts()

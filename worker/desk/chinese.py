@@ -50,7 +50,7 @@ CHINESE: Final = Words(
         Next.NOTHING: "无：已是终态。",
     },
     money={
-        Where.NEVER_SENT: "从未向支付宝发起过：资金没有移动。",
+        Where.NEVER_SENT: "支付宝没有受理过它的任何请求：资金没有移动。",
         Where.UNDER_WAY: "已向支付宝发起，尚不知道应答。",
         Where.IN_DOUBT: "结果不明：资金可能已退，也可能未退。",
         Where.DECLINED: "很可能未退：支付宝已拒绝，但尚未得到证实。",
@@ -65,6 +65,7 @@ CHINESE: Final = Words(
     advice={
         Advice.WAIT: "无需处理。可用 retry 立即进行下一次调用，或用 inquire 立即查询。",
         Advice.RESUME: "暂停的原因消除后，恢复该渠道。",
+        Advice.RESUME_ALL: "暂停的原因消除后，恢复全部渠道。",
         Advice.MEND: "修正凭证{to_do}。之后会自动恢复。",
         Advice.WAIT_FOR_PROOF: "检查该账户的配置{to_do}。只有在有凭据时才人工确定结果。",
         Advice.CONFIGURE: "在设置中恢复该渠道、账户及其商户的令牌。",

@@ -31,7 +31,7 @@ from worker.kafka import control
 from worker.kafka.archive import KafkaArchive
 from worker.kafka.exchange import Answer, answers, send
 from worker.kafka.following import Following
-from worker.messages.control import EVERYTHING
+from worker.messages.control import EVERYTHING, Control
 from worker.messages.events import SUCCEEDED, rfc3339
 from worker.messages.instructed import BY, REASON
 from worker.messages.invalid import NotReadable
@@ -185,14 +185,18 @@ class KafkaDesk:
 
     async def halt(self, channel: str, by: str, reason: str, *, halted: bool) -> None:
         """Halt or resume a channel, or everything ("*")."""
-        known = [*self._settings.channels, EVERYTHING]
-        if channel not in known:
+        known = self._settings.channels
+        if channel not in known and channel != EVERYTHING:
             raise NotPossible(
                 f"no channel {channel!r} is in the settings; expected one of {', '.join(known)}"
             )
         _check_order(by, reason)
         topic, now = self._settings.topics.control, self._now()
         await control.write(self._settings.kafka, topic, channel, by, reason, now, halted=halted)
+
+    async def halts(self) -> Sequence[Control]:
+        """What operators have halted now."""
+        return (await self._read_halts()).in_force()
 
     # A command.
 

@@ -52,7 +52,7 @@ ENGLISH: Final = Words(
         Next.NOTHING: "Nothing: it is final.",
     },
     money={
-        Where.NEVER_SENT: "Nobody has asked Alipay for it: its money has not moved.",
+        Where.NEVER_SENT: "Alipay has taken no request for it: its money has not moved.",
         Where.UNDER_WAY: "Alipay was asked for it, and the answer is not known yet.",
         Where.IN_DOUBT: "Nobody knows: it may have moved, and it may not.",
         Where.DECLINED: "Probably where it was: Alipay has declined the refund, which is not proven yet.",
@@ -67,6 +67,7 @@ ENGLISH: Final = Words(
     advice={
         Advice.WAIT: "Nothing has to be done. retry makes the next call now, inquire asks now.",
         Advice.RESUME: "Resume the channel once the reason for the halt is gone.",
+        Advice.RESUME_ALL: "Resume all channels together once the reason for the halt is gone.",
         Advice.MEND: "Mend the credential{to_do}. It resumes by itself.",
         Advice.WAIT_FOR_PROOF: "Check the account's configuration{to_do}. Settle it only on evidence.",
         Advice.CONFIGURE: "Put the channel, its account and its merchant's token back into the settings.",

@@ -163,7 +163,7 @@ def _advice(entry: OpenEntry, around: Circumstances, words: Vocabulary) -> str:
     _, to_do = words.meaning(code_of(entry), entry.history[-1].stage if entry.history else Stage.SUBMIT)
     to_do = f": {to_do}" if to_do else ""
     if around.halt is not None and entry.state in {State.HALTED, State.WAITING}:
-        return texts[Advice.RESUME]
+        return texts[Advice.RESUME_ALL if around.halt.channel == EVERYTHING else Advice.RESUME]
     match entry.state:
         case State.WAITING:
             return texts[Advice.WAIT]

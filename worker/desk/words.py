@@ -71,6 +71,7 @@ class Advice(StrEnum):
 
     WAIT = auto()
     RESUME = auto()
+    RESUME_ALL = auto()
     MEND = auto()
     WAIT_FOR_PROOF = auto()
     CONFIGURE = auto()

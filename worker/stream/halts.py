@@ -1,7 +1,7 @@
 """What operators have halted, as the records of refund.control say in their order; and who waits for its end."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from worker.messages.control import EVERYTHING, Control, read_control
@@ -27,6 +27,10 @@ class Halts:
     def of(self, channel: str) -> Control | None:
         """What halts this channel, None if nothing does."""
         return next((said for name in (EVERYTHING, channel) if _halted(said := self._said.get(name))), None)
+
+    def in_force(self) -> Sequence[Control]:
+        """All that holds now, in the order in which it was first said of a channel."""
+        return [said for said in self._said.values() if said.halted]
 
 
 def _halted(said: Control | None) -> bool:
