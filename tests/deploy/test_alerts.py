@@ -22,6 +22,7 @@ LABELS: Final = {
     "reason": {*ParkReason},
     "disposition": {*Disposition},
 }
+COUNTED: Final = re.compile(r"sum by \([^)]+\) \(increase\(")
 
 
 def unit_tests() -> list[dict[str, Any]]:
@@ -69,6 +70,13 @@ def test_every_alert_says_how_urgent_it_is_what_it_means_and_where_to_read_on(al
     assert set(alert.annotations) == ANNOTATIONS
     assert all(alert.annotations.values())
     assert alert.annotations["runbook_url"] == URL.format(anchor=alert.name.lower())
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_what_was_counted_is_told_in_whole_numbers(alert: Alert) -> None:
+    """An increase is extrapolated: one dead letter would be told as 1.009 of them."""
+    if COUNTED.match(alert.expr):
+        assert "$value | humanize }}" not in alert.annotations["description"]
 
 
 def test_no_name_is_used_twice() -> None:
