@@ -21,7 +21,7 @@ STATUS = {
     "refund.succeeded.v1": "refunded",
     "refund.failed.v1": "not refunded",
     # These two come after an outcome, days or weeks later, and change what you think of it.
-    "refund.returned.v1": "refunded, but the money came back",
+    "refund.returned.v1": "refunded, but not to where it was to go: a person must find out where the money is",
     "refund.contradicted.v1": "in question: a person must find out",
 }
 FINAL = ("refund.succeeded.v1", "refund.failed.v1")

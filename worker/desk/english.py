@@ -117,7 +117,7 @@ ENGLISH: Final = Words(
     told={
         Told.SUCCEEDED: "has succeeded",
         Told.FAILED: "has failed",
-        Told.RETURNED: "was sent back",
+        Told.RETURNED: "had succeeded, and could not be credited where it was to go",
         Told.OTHER: "has changed",
     },
     instructions={"retry": "retry", "inquire": "inquire", "settle": "settle", "reissue": "reissue"},
@@ -130,7 +130,8 @@ ENGLISH: Final = Words(
         Kind.DELAYED: "Announced as delayed; calls so far: {attempts}.",
         Kind.SUCCEEDED: "Succeeded, as {proof} shows; calls: {attempts}.",
         Kind.FAILED: "Failed{code}, as {proof} shows; calls: {attempts}.",
-        Kind.RETURNED: "Alipay has told that the money was sent back, after the refund had {outcome}.",
+        Kind.RETURNED: "Alipay has told that the money could not be credited where it was to go, after the refund had "
+        "{outcome}. Ask Alipay where it is before anybody pays again.",
         Kind.CONTRADICTED: "Alipay has told that the refund {told}, after it had {outcome}.",
         Kind.REJECTED: "A command with this id was rejected: {message}.",
         Kind.INSTRUCTED: "{by} gave the instruction {instruction}: {reason}. {message}",
