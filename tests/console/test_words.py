@@ -17,7 +17,7 @@ from worker.refunds.verdict import ParkReason
 STATIC: Final = files("worker.console").joinpath("static")
 LANGUAGES: Final = ("en", "zh")
 ENGLISH: Final = re.compile(r"[A-Za-z]{4,}")
-TERMS: Final = frozenset({"refundRequestId", "Kafka"})
+TERMS: Final = frozenset({"refundRequestId", "Kafka", "ledger"})
 PLACES: Final = re.compile(r"\{(\w+)\}")
 
 

@@ -75,7 +75,7 @@ _CREDENTIAL: Final[Mapping[str, Texts]] = {
 CHINESE: Final[Mapping[str, Texts]] = {
     "10000": ("fund_change 为 Y 时退款成功，否则仅表示已受理", "无需处理"),
     "unknow-error": ("结果未知", _WAIT),
-    "SYSTEM_ERROR": ("支付宝系统错误，资金可能已经退回", _WAIT),
+    "SYSTEM_ERROR": ("支付宝系统错误，资金可能已退", _WAIT),
     "REFUND_CHARGE_ERROR": ("退收费异常，稍后再试", _WAIT),
     **_SLOW,
     **_CREDENTIAL,
