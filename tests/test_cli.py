@@ -101,8 +101,12 @@ def test_check_with_nothing_to_reach_ends_with_1(tmp_path: Path) -> None:
     }
     result = run("check", "--config", written(tmp_path), **environ)
     assert result.exit_code == 1
-    assert "not ready; see above" in result.stdout
-    assert "limits.open_max 100000" in result.stdout
+    lines = result.stdout.splitlines()
+    wrong = next(number for number, line in enumerate(lines) if line.startswith("WRONG"))
+    assert lines.index("limits.open_max 100000") < wrong, (
+        "what is wrong stands last, and is not scrolled away"
+    )
+    assert lines[-1] == "not ready; see above"
 
 
 def test_a_submit_that_would_be_rejected_is_wrong_usage(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ async def test_the_token_of_a_merchant_is_revoked_and_restored(alipay: Alipay) -
         ("tokens", {"appId": "nobody", "token": "t"}),
         ("tokens", {"appId": APP_ID}),
         ("tokens", {"token": "t"}),
+        ("modes", {"replace": True, "rule": [{"mode": "cut_after"}]}),
         ("payments", {"payments": [{"paymentId": "T", "orderNumber": 7, "currency": "CNY", "value": "5"}]}),
     ],
 )

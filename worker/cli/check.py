@@ -34,12 +34,14 @@ def check(config: Path | None, *, as_json: bool) -> None:
             for finding in findings:
                 terminal.show_finding(finding)
         sys.exit(1)
+    if not as_json:
+        # First, because it is long: what is wrong has to be seen.
+        terminal.show_effective(settings)
     findings = asyncio.run(_findings(settings, shown=not as_json))
     good = all(finding.good for finding in findings)
     if as_json:
         terminal.show_json({"ok": good, "findings": findings, "effective": terminal.effective(settings)})
     else:
-        terminal.show_effective(settings)
         ready = (
             "ready; mind the warnings" if any(f.cure for f in findings) else "everything is as it should be"
         )

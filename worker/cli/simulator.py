@@ -48,7 +48,8 @@ def simulate_alipay(
 
     Every payment exists and is worth 1,000,000 minor units; an order that is refunded as a whole is worth just that.
     On the first start Alipay's own pair is made in FOLDER, and the app_auth_token of a merchant, shop-1.token. How it
-    misbehaves can be changed while it runs, and its books be read: POST and GET /simulator/…
+    misbehaves can be changed while it runs: GET /simulator/modes lists the modes, and POST sets rules. GET
+    /simulator/ledger shows its books.
     """
     from worker.operations import simulated_keys
     from worker.simulator.accounts import AppSettings

@@ -18,7 +18,7 @@ from worker.settings import load
 JSON_FILE = click.Path(path_type=Path, dir_okay=False)
 EXIT_CODES = """\b
 Exit codes:
-  0  the refund succeeded
+  0  the refund succeeded; with --wait 0, the command was written
   1  the refund failed
   2  wrong usage or settings; nothing was submitted
   3  not final: parked, or no outcome within --wait; the worker goes on with it
@@ -87,7 +87,9 @@ def submit(
         terminal.show(answer.type, "bold")
         terminal.show_fields(answer.data)
     elif wait_s > 0:
-        terminal.say(f"no outcome within {wait_s:g} s; it will be on {settings.topics.results}", "yellow")
+        text = f"no outcome within {wait_s:g} s; it will be on {settings.topics.results}"
+        why = f"python -m worker show {submitted.refund_request_id}"
+        terminal.say(f"{text}; why it waits says: {why}", "yellow")
     sys.exit(ended if wait_s > 0 else Exit.SUCCEEDED)
 
 

@@ -20,6 +20,8 @@ from worker.simulator.ledger import Movement, Payment
 from worker.simulator.modes import MODES, mode_named
 from worker.simulator.observed import Seen
 
+MODE_FIELDS: Final = ("rules", "scripts", "replace")
+
 
 class Admin:
     """The handlers behind /simulator/…; each takes and gives one JSON object."""
@@ -133,6 +135,8 @@ class Admin:
         A rule is a mode with `operation`, `probability`, `refundRequestId`, `prefix` and `times` beside it.
         With `replace`, all that was set before ends; so `{"replace": true}` is an Alipay that works again.
         """
+        if unknown := body.keys() - MODE_FIELDS:
+            raise ValueError(f"{', '.join(sorted(unknown))}: expected only {', '.join(MODE_FIELDS)}")
         rules = [rule_named(mapping(rule)) for rule in field(body, "rules", list, [])]
         scripts = [
             (
