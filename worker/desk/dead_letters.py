@@ -131,7 +131,10 @@ def _hindrance(letter: DeadLetter, inputs: Mapping[str, int], *, conflicts: bool
     if letter.value is None:
         return "there is nothing in it to be carried out"
     if letter.error == Problem.TOO_OLD:
-        return "its refund may have been made and forgotten; if it is still wanted, ask for it under a new id"
+        return (
+            "its refund may have been made and forgotten; look it up at the provider, and only if it was not made "
+            "there, ask for it under a new id"
+        )
     if letter.error == Problem.CONFLICT and not conflicts:
         return "its id was used before for another refund: it would be refused again; --conflicts replays it anyway"
     if MASKED.encode() in letter.value and b"token" in letter.value.lower():

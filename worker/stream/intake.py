@@ -123,7 +123,7 @@ class Intake:
     def _too_old(self, command: Command) -> Refused:
         message = (
             f"the command is older than {self.age_max_s:.0f} s: its refund may have been made and forgotten, so it is "
-            "not carried out; if the refund is still wanted, ask for it anew"
+            "not carried out; look it up at the provider, and only if it was not made there, ask for it anew"
         )
         return Refused(_invalid(Problem.TOO_OLD, message, command), Disposition.INVALID)
 
