@@ -78,6 +78,9 @@ async def test_what_is_missing_is_said_at_its_field_and_nothing_is_done(
         await expect(ada.page.locator("#field-as")).to_be_focused()
         await ada.sees(f"Type exactly: {PARKED}")
         await expect(ada.page.get_by_text("This is missing.")).to_have_count(2)
+        await ada.types("Evidence", "statement 7")
+        await expect(ada.page.get_by_text("This is missing.")).to_have_count(1)
+        await expect(evidence).not_to_have_attribute("aria-invalid", "true")
         await ada.page.keyboard.press("Escape")
         await expect(ada.page.get_by_role("button", name="Settle")).to_be_focused()
         assert served.desk.changes == []
@@ -220,6 +223,19 @@ async def test_a_worker_that_is_slow_to_answer_is_not_asked_again_meanwhile(
         await expect(ada.page.get_by_text("Kafka cannot be reached")).to_have_count(0)
 
 
+async def test_what_is_not_read_yet_is_told_from_what_is_not_there(browser: Browser, tmp_path: Path) -> None:
+    async with stand(tmp_path) as served, person(browser, served.url) as ada:
+        await ada.opens()
+        async with served.desk.answering:
+            await ada.signs_in()
+            await expect(ada.page.get_by_text("Reading …")).to_have_count(3)
+        await ada.sees(PARKED)
+        await expect(ada.page.get_by_text("Reading …")).to_have_count(0)
+        await ada.presses("link", PARKED)
+        await ada.sees(SENTENCES["en"]["accepted"])
+        await expect(ada.page.get_by_text("Reading …")).to_have_count(0)
+
+
 async def test_a_session_that_is_over_leads_back_to_signing_in(browser: Browser, tmp_path: Path) -> None:
     async with stand(tmp_path) as served, person(browser, served.url) as ada:
         await ada.opens()
@@ -343,6 +359,7 @@ async def test_an_address_that_means_nothing_is_told_of(browser: Browser, tmp_pa
         await ada.signs_in()
         await ada.opens(f"/#/refund/{name}")
         await ada.sees("no such refund in the ledger")
+        await expect(ada.page.get_by_text("Reading …")).to_have_count(0)
 
 
 async def each_view(somebody: Person) -> list[str]:

@@ -28,12 +28,17 @@ export function control(field) {
   const common = { id, name: field.name, "aria-describedby": told, "aria-required": field.optional ? null : "true" };
   const hint = h("p", { id: `${id}-hint`, class: "hint" }, field.hint ?? "");
   const wrong = h("p", { id: `${id}-wrong`, class: "wrong" });
+  // What was said of the field is about what it held before.
+  const forgive = (event) => {
+    wrong.textContent = "";
+    event.currentTarget.querySelector("[aria-invalid]")?.removeAttribute("aria-invalid");
+  };
   if (field.kind === "radio") {
     const choices = field.options.map(([value, label], number) =>
       h("label", { class: "radio" },
         h("input", { type: "radio", name: field.name, value, id: number ? `${id}-${value}` : id, checked: value === field.value }),
         h("span", {}, label)));
-    return h("fieldset", { "aria-describedby": told }, h("legend", {}, field.label), ...choices, hint, wrong);
+    return h("fieldset", { "aria-describedby": told, on: { input: forgive } }, h("legend", {}, field.label), ...choices, hint, wrong);
   }
   let input;
   if (field.kind === "choice") {
@@ -47,7 +52,7 @@ export function control(field) {
       autocomplete: field.complete ?? "off", inputmode: field.mode,
     });
   }
-  return h("div", { class: "field", hidden: field.when !== undefined }, h("label", { for: id }, field.label), input, hint, wrong);
+  return h("div", { class: "field", hidden: field.when !== undefined, on: { input: forgive } }, h("label", { for: id }, field.label), input, hint, wrong);
 }
 
 /** Show each field as long as it is asked for. @param {HTMLFormElement} form @param {Field[]} fields */

@@ -74,6 +74,7 @@ async function update() {
       keep("");
       await enter();
     } else {
+      for (const one of main.querySelectorAll(".reading")) one.remove();
       show(element("notices"), h("p", { class: "box bad", role: "alert" }, trouble(error)));
     }
   } finally {

@@ -18,9 +18,9 @@ let chosen = "parked";
  * @param {Element} main @param {string[]} states @param {() => void} changed
  */
 export function overview(main, states, changed) {
-  const at_risk = h("div", {});
-  const rows = h("div", {});
-  const credentials = h("div", {});
+  const at_risk = h("div", {}, reading());
+  const rows = h("div", {}, reading());
+  const credentials = h("div", {}, reading());
   const choice = h(
     "select",
     { id: "state", on: { change: () => { chosen = choice.value; changed(); } } },
@@ -124,6 +124,11 @@ async function turn(channel, halted, since, changed) {
   changed();
   if (done === null) return;
   tell("good", say("said.done"), say(halted ? "said.halted" : "said.resumed", { channel: all ? say("credentials.all") : channel }));
+}
+
+/** Stands where nothing has come yet: what is not known must not look like what is not there. */
+export function reading() {
+  return h("p", { class: "hint reading" }, say("reading"));
 }
 
 /** A state: its word, and a shape before it. @param {string} value */

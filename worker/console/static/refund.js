@@ -4,7 +4,7 @@ import { get, post } from "./api.js";
 import { ask, trouble } from "./dialog.js";
 import { h, show } from "./dom.js";
 import { age, moment, until } from "./format.js";
-import { amount, state } from "./overview.js";
+import { amount, reading, state } from "./overview.js";
 import { tell } from "./said.js";
 import { named, say } from "./words.js";
 
@@ -17,9 +17,9 @@ const FINAL = ["succeeded", "failed"];
  * @param {() => void} changed
  */
 export function refund(main, id, actions, changed) {
-  const standing = h("div", {});
-  const buttons = h("div", {});
-  const timeline = h("div", {});
+  const standing = h("div", {}, reading());
+  const buttons = h("div", {}, reading());
+  const timeline = h("div", {}, reading());
   show(main, h("h1", { class: "id" }, id));
   main.append(
     h("section", { "aria-labelledby": "stands" }, h("h2", { id: "stands" }, say("refund.stands")), standing),
