@@ -95,7 +95,7 @@ CHINESE: Final = Words(
         Succeeded: "支付宝已受理",
         Declined: "支付宝拒绝",
         Pending: "支付宝仍在处理",
-        Unknown: "结果不明（中断、超时或未定的应答）",
+        Unknown: "结果不明",
         Unreadable: "应答不可信",
         Contradicted: "应答说的是另外的退款",
         Throttled: "被支付宝限流",

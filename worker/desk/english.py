@@ -99,7 +99,7 @@ ENGLISH: Final = Words(
         Succeeded: "Alipay accepted it",
         Declined: "Alipay declined it",
         Pending: "Alipay is still working on it",
-        Unknown: "what became of it is not known (cut, timed out, or an answer that leaves it open)",
+        Unknown: "what became of it is not known",
         Unreadable: "the answer could not be trusted",
         Contradicted: "the answer was about something else",
         Throttled: "Alipay was asked too often",
