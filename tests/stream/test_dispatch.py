@@ -300,3 +300,14 @@ async def test_draining_ends_within_its_time_even_if_a_call_does_not() -> None:
     assert board.clock.monotonic() - began < 10.1
     assert board.owner.replies == []
     assert board.dispatcher.in_flight == 0
+
+
+@in_virtual_time
+async def test_a_call_that_is_cut_off_by_the_end_is_followed_by_no_other() -> None:
+    board = Switchboard()
+    board.gateway.hold("a")
+    board.offer("a", "b", payment="pay-1")
+    await settle()
+    await board.dispatcher.drain(0)
+    await settle()
+    assert board.called == ["a"]

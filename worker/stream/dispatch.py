@@ -114,24 +114,27 @@ class Dispatcher:
 
     async def _call(self, line: Line, call: Call) -> None:
         try:
-            if not call.live:
-                return  # settled in the moment before
-            attempt = call.owner.begin(call.refund)
-            sent_at = self._clock.monotonic()
-            reply = await self._ask(line, call, attempt)
-            seconds = self._clock.monotonic() - sent_at
-            if not isinstance(reply, NotStarted):
-                self._answer(line, call, attempt, reply, sent_at, seconds)
-            elif call.live:
-                call.owner.defer(call)
+            if call.live:  # not settled in the moment before
+                await self._make(line, call)
         except Exception as error:
             # What memory says of this refund cannot be trusted any more; the ledger can.
             log.exception("an answer could not be applied")
             call.owner.failed(error)
         finally:
             line.in_flight -= 1
-            asyncio.get_running_loop().call_later(line.gateway.terms.payment_spacing_s, self._free, call)
-            self._pump()
+        # Not after a cancellation: that is the end, and no other call may follow.
+        asyncio.get_running_loop().call_later(line.gateway.terms.payment_spacing_s, self._free, call)
+        self._pump()
+
+    async def _make(self, line: Line, call: Call) -> None:
+        attempt = call.owner.begin(call.refund)
+        sent_at = self._clock.monotonic()
+        reply = await self._ask(line, call, attempt)
+        seconds = self._clock.monotonic() - sent_at
+        if not isinstance(reply, NotStarted):
+            self._answer(line, call, attempt, reply, sent_at, seconds)
+        elif call.live:
+            call.owner.defer(call)
 
     async def _ask(self, line: Line, call: Call, attempt: Attempt) -> Reply | NotStarted:
         def may_start() -> bool:
