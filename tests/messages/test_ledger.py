@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.messages import samples
 from tests.messages.strategies import FINAL_ENTRIES, HEADS, JSON, open_entries
 from worker.messages.command import is_refund_request_id
-from worker.messages.ledger import HEAD_KEY, BadEntry, ledger_key, read_entry, write_entry
+from worker.messages.ledger import HEAD_KEY, BadEntry, begins_as_final, ledger_key, read_entry, write_entry
 from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry, State
 from worker.refunds.notice import Notice
 from worker.refunds.reply import Declined, NextAction
@@ -295,3 +295,8 @@ VERSION_1_HEAD: Final = (
     b'"braked":"","routing_key":"refundRequestId","closed":false,'
     b'"accounts":{"global":"5J5YHH2Z4W2K00001 production"},"reading":"9f86d081884c7d65"}'
 )
+
+
+def test_a_final_entry_is_told_from_its_first_bytes() -> None:
+    entries = [samples.OPEN, samples.PARKED, samples.final(), samples.HEAD]
+    assert [begins_as_final(write_entry(entry)) for entry in entries] == [False, False, True, False]
