@@ -4,6 +4,7 @@ In JSON and what looks like it, in UTF-8, -16 and -32, in base64, and in any of 
 into what is compressed or encrypted.
 """
 
+import binascii
 import re
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from typing import Final
@@ -109,9 +110,11 @@ def _unescaped(escape: re.Match[bytes]) -> bytes:
 
 
 def _said_by(base64: bytes) -> bytes:
-    # One character of a last group says nothing, and more padding than is wanted does no harm: this never fails.
     whole = base64[: len(base64) - (len(base64) % 4 == 1)]
-    return b64decode(whole.translate(bytes.maketrans(b"-_", b"+/")) + b"==")
+    try:
+        return b64decode(whole.translate(bytes.maketrans(b"-_", b"+/")) + b"==")
+    except binascii.Error:
+        return b""  # an escape of no base64 character is in it
 
 
 def _without_named(value: bytes) -> bytes:
