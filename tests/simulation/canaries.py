@@ -244,6 +244,13 @@ EVERYWHERE: Final = (
         "        if not refund.closed:\n            return False\n",
     ),
     _one(
+        "a refund is settled by what was seen before another call",
+        "G4",
+        "refunds/instruction.py",
+        "    if settle.attempts_seen not in (None, attempt.number):\n        return Refusal.CHANGED\n",
+        "",
+    ),
+    _one(
         "a refund that has succeeded is issued anew",
         "G3",
         "stream/instructions.py",

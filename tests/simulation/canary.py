@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-HUNT_SEEDS_MAX: Final = 1_000  # the rarest of them takes some 200
+HUNT_SEEDS_MAX: Final = 1_000  # the rarest of them takes some 600
 TIMEOUT_S: Final = 600.0
 
 

@@ -79,12 +79,15 @@ class Switched:
 
 @dataclass(frozen=True, slots=True)
 class Instructed:
-    """An operator's instruction is in the signals topic. `signal_id`: its `ce_id`."""
+    """An operator's instruction is in the signals topic. `signal_id`: its `ce_id`. `sure`: a verdict of who looked when
+    nothing was on its way, and who tells how many calls there were.
+    """
 
     partition: int
     refund_request_id: str
     name: str
     signal_id: str
+    sure: bool
 
     @override
     def __str__(self) -> str:

@@ -78,6 +78,7 @@ class OneIssueAtATime(Guarantee):
         return any(
             one.data["proof"] == "operator"
             and not one.succeeded
+            and (key in self.view.unsure or one.data["providerRequestId"] in self.alipay.by_hand)
             and self.ledger.moved(one.data["providerRequestId"])
             for key, told in self.view.outcomes.items()
             if first_issue(key) == first

@@ -61,8 +61,10 @@ def terms_of(seed: int, limits: Limits, *, asynchronous: bool, mainland: bool) -
     asked. In some runs patience is short, so that there is something for operators to do: where what is parked cannot
     keep a partition full for ever.
     """
-    impatient = limits.open_max >= MANY and Random(f"{seed} patience").random() < 0.7
-    attempts_max = 3 if impatient else 60
+    patience = Random(f"{seed} patience")
+    impatient = limits.open_max >= MANY and patience.random() < 0.7
+    # Where a refund call is only accepted, nothing succeeds at the first one.
+    attempts_max = patience.choice((3 if asynchronous else 1, 3)) if impatient else 60
     if mainland:
         return Terms(
             asynchronous=False,

@@ -61,7 +61,8 @@ class View:
     """`moved`: partition → (from, to) of the last commit's head. `unsettled`: id → process, of calls whose result is
     not committed. `owners`: who initialised a partition's transactional id last, and when (s). `handed`: when a record
     (process, partition, offset) was last given to a process (s). `heeded`: the position of the signals. `hurried`:
-    refunds whose calls an operator has wanted sooner.
+    refunds whose calls an operator has wanted sooner. `unsure`: refunds settled by who may have looked too
+    early, or did not tell what there was to see.
     """
 
     partitions: int
@@ -72,6 +73,7 @@ class View:
     position: Counter[int] = field(default_factory=Counter)
     heeded: Counter[int] = field(default_factory=Counter)
     hurried: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
     moved: dict[int, tuple[int, int]] = field(default_factory=dict)
     ledger: defaultdict[int, dict[str, Mapping[str, Any]]] = field(default_factory=lambda: defaultdict(dict))
     heads: dict[int, Mapping[str, Any]] = field(default_factory=dict)
@@ -91,9 +93,11 @@ class View:
                 self._order(record)
             case Committed():
                 self._commit(event, at)
-            case Instructed(refund_request_id=key, name=name):
+            case Instructed(refund_request_id=key, name=name, sure=sure):
                 if name in ("retry", "inquire"):
                     self.hurried.add(key)
+                if name == "settle" and not sure:
+                    self.unsure.add(key)
             case Called(process=process, attempt=Attempt(command=command)):
                 self.unsettled[command.refund_request_id] = process
             case Answered(attempt=Attempt(command=command)):

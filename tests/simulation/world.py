@@ -304,12 +304,12 @@ class World:
             aborted=request.aborted,
         )
 
-    def instruct(self, partition: int, instruction: Instruction, event: Message) -> None:
-        """An operator's tool writes its signal."""
+    def instruct(self, partition: int, instruction: Instruction, event: Message, *, sure: bool) -> None:
+        """An operator's tool writes its signal. `sure`: as in the event."""
         signal_id = dict(event.headers)["ce_id"].decode()
         name, refund = name_of(instruction), instruction.order.refund_request_id
         self.cluster.signal(partition, event, EPOCH + self.loop.time())
-        self.happened(Instructed(partition, refund, name, signal_id))
+        self.happened(Instructed(partition, refund, name, signal_id, sure))
 
     def switch(self, channel: str, *, halted: bool) -> None:
         """An operator halts a channel, or everything, or has it go on."""
