@@ -298,5 +298,10 @@ VERSION_1_HEAD: Final = (
 
 
 def test_a_final_entry_is_told_from_its_first_bytes() -> None:
-    entries = [samples.OPEN, samples.PARKED, samples.final(), samples.HEAD]
+    entries: list[OpenEntry | FinalEntry | Head] = [
+        samples.OPEN,
+        samples.PARKED,
+        samples.final(),
+        samples.HEAD,
+    ]
     assert [begins_as_final(write_entry(entry)) for entry in entries] == [False, False, True, False]
