@@ -3,9 +3,10 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 import click
 
@@ -25,49 +26,41 @@ WAIT = click.option(
 )
 
 
+class Asked(TypedDict):
+    """What every instruction is given with."""
+
+    config: Path | None
+    as_json: bool
+    language: Language
+    wait_s: float
+    by: str
+    reason: str
+
+
+def instructing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options for that."""
+    for option in (with_json, with_settings, with_language, WAIT, with_order):
+        command = option(command)
+    return command
+
+
 @click.command(epilog=EXIT_CODES)
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@with_order
-@WAIT
-@with_language
-@with_settings
-@with_json
-def retry(
-    config: Path | None,
-    *,
-    as_json: bool,
-    language: Language,
-    wait_s: float,
-    by: str,
-    reason: str,
-    ids: tuple[str, ...],
-) -> None:
+@instructing
+def retry(ids: tuple[str, ...], **asked: Unpack[Asked]) -> None:
     """Make the next call of a refund now. A parked one goes on from where it stopped, with new patience.
 
     The provider sees the same id and the same bytes as before, so that it does not refund twice.
     """
-    _give("retry", ids, _Order(by, reason, {}, language, wait_s), config, as_json=as_json)
+    _give("retry", ids, {}, asked)
 
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@with_order
-@WAIT
-@with_language
-@with_settings
-@with_json
-def inquire(
-    config: Path | None,
-    *,
-    as_json: bool,
-    language: Language,
-    wait_s: float,
-    by: str,
-    reason: str,
-    ids: tuple[str, ...],
-) -> None:
+@instructing
+def inquire(ids: tuple[str, ...], **asked: Unpack[Asked]) -> None:
     """Ask the provider now what became of a refund, whatever its next call would have been."""
-    _give("inquire", ids, _Order(by, reason, {}, language, wait_s), config, as_json=as_json)
+    _give("inquire", ids, {}, asked)
 
 
 @click.command(epilog=EXIT_CODES)
@@ -87,24 +80,14 @@ def inquire(
     help="Its calls as show told them when you looked: refused if it has had another since. "
     "Without it, only a call after this command has read the ledger is noticed.",
 )
-@with_order
-@WAIT
-@with_language
-@with_settings
-@with_json
+@instructing
 def settle(
-    config: Path | None,
-    *,
-    as_json: bool,
-    language: Language,
-    wait_s: float,
-    by: str,
-    reason: str,
     refund_request_id: str,
     outcome: str,
     evidence: str,
     next_action: str | None,
     attempts: int | None,
+    **asked: Unpack[Asked],
 ) -> None:
     """Publish a refund's outcome on a person's word. Final means final: look first, at the provider too.
 
@@ -113,38 +96,25 @@ def settle(
     """
     seen = "" if attempts is None else str(attempts)
     details = {"as": outcome, "evidence": evidence, "next_action": next_action or "", "attempts": seen}
-    order = _Order(by, reason, details, language, wait_s)
-    _give("settle", (refund_request_id,), order, config, as_json=as_json)
+    _give("settle", (refund_request_id,), details, asked)
 
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("refund_request_id", metavar="ID")
-@with_order
-@WAIT
-@with_language
-@with_settings
-@with_json
-def reissue(
-    config: Path | None,
-    *,
-    as_json: bool,
-    language: Language,
-    wait_s: float,
-    by: str,
-    reason: str,
-    refund_request_id: str,
-) -> None:
+@instructing
+def reissue(refund_request_id: str, **asked: Unpack[Asked]) -> None:
     """Ask once more for a refund that has failed, as a refund of its own that is linked to it.
 
     Only where the failure is proven and its code allows it. The new one is called ID~2, ID~3 and so on.
     """
-    _give("reissue", (refund_request_id,), _Order(by, reason, {}, language, wait_s), config, as_json=as_json)
+    _give("reissue", (refund_request_id,), {}, asked)
 
 
-def _give(name: str, ids: Sequence[str], order: "_Order", config: Path | None, *, as_json: bool) -> None:
+def _give(name: str, ids: Sequence[str], details: Mapping[str, str], asked: Asked) -> None:
     logs.silence_client()
-    answered = asyncio.run(_instruct(load(config, os.environ), name, ids, order))
-    if as_json:
+    settings = load(asked["config"], os.environ)
+    answered = asyncio.run(_instruct(settings, name, ids, details, asked))
+    if asked["as_json"]:
         shown = [
             {"refundRequestId": one, "instruction": name, **asdict(told)} for one, told in answered.items()
         ]
@@ -158,17 +128,17 @@ def _give(name: str, ids: Sequence[str], order: "_Order", config: Path | None, *
 
 
 async def _instruct(
-    settings: Settings, name: str, ids: Sequence[str], order: "_Order"
+    settings: Settings, name: str, ids: Sequence[str], details: Mapping[str, str], asked: Asked
 ) -> Mapping[str, Answered]:
     from worker.desk.desk import visiting
 
     answered: dict[str, Answered] = {}
     with terminal.err.status("waiting for the worker …"):
-        async with visiting(settings, order.wait_s) as desk:
+        async with visiting(settings, asked["wait_s"]) as desk:
             for one in ids:
                 try:
                     answered[one] = await desk.instruct(
-                        name, one, order.by, order.reason, order.details, order.language
+                        name, one, asked["by"], asked["reason"], details, asked["language"]
                     )
                 except NotPossible as error:
                     # Of several the others are still to be told.
@@ -180,14 +150,3 @@ def _ended(told: Answered) -> Ended:
     if told.accepted:
         return Ended.DONE
     return Ended.NO_ANSWER if told.result == "no_answer" else Ended.REFUSED
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What an instruction says besides its refund."""
-
-    by: str
-    reason: str
-    details: Mapping[str, str]
-    language: Language
-    wait_s: float

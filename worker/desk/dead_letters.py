@@ -22,7 +22,6 @@ REPLAYED_FROM: Final = "refund-replayed-from"
 REPLAYED_BY: Final = "refund-replayed-by"
 REPLAYED_WHY: Final = "refund-replayed-reason"
 REPLAYED_AT_ONCE: Final = 100
-LETTERS_MAX: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
