@@ -153,7 +153,7 @@ class TestNotSent:
             second = await call(to)
         assert isinstance(first, Succeeded)
         # Noticed in time it is replaced; noticed at the write it is certain that nothing left.
-        assert isinstance(second, Succeeded) or second == Unknown(second.reason, sent=False)  # type: ignore[union-attr]
+        assert isinstance(second, Succeeded) or second == Unknown(second.reason, sent=False)  # type: ignore[union-attr] # Unknown, where this is asked
 
 
 async def cut_at_once(_: Peer, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:

@@ -36,7 +36,7 @@ async def test_a_halt_is_heard_by_every_worker_and_kept_over_kill_9(here: World)
     await here.until(here.final(warm), "refunds before the halt")
     await halt(here)
     for worker in (first, second):
-        await here.until(lambda of=worker: of.logged(HALTED) == 1, "heard", HEARD_WITHIN_S)  # type: ignore[misc]
+        await here.until(lambda of=worker: of.logged(HALTED) == 1, "heard", HEARD_WITHIN_S)  # type: ignore[misc] # its default has no type
     names = here.ids(40)
     await here.ask(*(refund(name) for name in names))
     await here.until(lambda: all_halted(here, len(names)), "all halted")

@@ -38,7 +38,7 @@ async def test_a_partition_of_mostly_unreadable_records_is_not_emptied_into_the_
         passed = here.position(0)
         await here.command("resume-partition", "0")
         await here.until(
-            lambda before=passed: here.position(0) > before,  # type: ignore[misc]
+            lambda before=passed: here.position(0) > before,  # type: ignore[misc] # its default has no type
             "read on",
         )
     await here.until(here.final(good), "the refunds behind them")
@@ -111,14 +111,14 @@ async def test_a_partition_that_is_fenced_again_and_again_is_given_back_to_the_g
     worker = await here.started()
     transactional_id = f"{here.settings.kafka.group_id}:{here.settings.topics.commands}:0"
     for opening in range(1, 4):
-        await here.until(lambda n=opening: worker.logged("open, opening") >= n, "open")  # type: ignore[misc]
+        await here.until(lambda n=opening: worker.logged("open, opening") >= n, "open")  # type: ignore[misc] # its default has no type
         await here.ask(*(refund(name) for name in names[opening * 3 - 3 : opening * 3]))
         stranger = AIOKafkaProducer(
             bootstrap_servers=here.bootstrap_servers, transactional_id=transactional_id, retry_backoff_ms=20
         )
         await stranger.start()
         await stranger.stop()
-        await here.until(lambda n=opening: worker.logged("lost: ") >= n, "fenced")  # type: ignore[misc]
+        await here.until(lambda n=opening: worker.logged("lost: ") >= n, "fenced")  # type: ignore[misc] # its default has no type
     await here.until(lambda: worker.logged("joining anew") == 1, "it gives the partition back")
     await here.ask(*(refund(name) for name in names[9:]))
     await here.until(here.final(names), "outcomes")
