@@ -32,7 +32,7 @@ from worker.kafka.archive import KafkaArchive
 from worker.kafka.exchange import Answer, answers, send
 from worker.kafka.following import Following
 from worker.messages.control import EVERYTHING, Control
-from worker.messages.events import SUCCEEDED, rfc3339
+from worker.messages.events import has_succeeded, rfc3339
 from worker.messages.instructed import BY, REASON
 from worker.messages.invalid import NotReadable
 from worker.messages.texts import required
@@ -179,7 +179,7 @@ class KafkaDesk:
         order = Order(refund_request_id, by, reason)
         instruction = instruction_of(name, order, details, found.entry)
         if isinstance(instruction, Refusal):
-            succeeded = isinstance(found.entry, FinalEntry) and _succeeded(found.entry)
+            succeeded = isinstance(found.entry, FinalEntry) and has_succeeded(found.entry)
             return refused(Refusal.SUCCEEDED if succeeded else instruction, words)
         return await instruct(self._settings, found, instruction, words, self._now(), self._answer_s)
 
@@ -281,7 +281,3 @@ def _check_order(by: str, reason: str) -> None:
         required({"by": by, "reason": reason}, "reason", REASON)
     except NotReadable as fault:
         raise NotPossible(str(fault)) from None
-
-
-def _succeeded(entry: FinalEntry) -> bool:
-    return entry.event_headers.get("ce_type") == SUCCEEDED

@@ -8,7 +8,7 @@ from worker.desk.rows import code_of
 from worker.desk.vocabulary import Vocabulary
 from worker.desk.words import Advice, Next, Where, Why
 from worker.messages.control import EVERYTHING, Control
-from worker.messages.events import SUCCEEDED
+from worker.messages.events import has_succeeded
 from worker.refunds.attempt import Stage
 from worker.refunds.entry import FinalEntry, OpenEntry, State
 from worker.refunds.instruction import (
@@ -52,8 +52,11 @@ def possible(entry: OpenEntry | FinalEntry, now: float, *, newest: bool) -> tupl
     """
     if isinstance(entry, FinalEntry):
         advice = entry.event_data.get("next_action")
-        failed = entry.event_headers.get("ce_type") != SUCCEEDED
-        return ("reissue",) if failed and newest and entry.command and advice in REISSUABLE else ()
+        return (
+            ("reissue",)
+            if not has_succeeded(entry) and newest and entry.command and advice in REISSUABLE
+            else ()
+        )
     rules = {name: OPEN_REFUNDS[kind, entry.state] for name, kind in INSTRUCTIONS.items()}
     contradicted = entry.park is not None and entry.park.reason is ParkReason.CONTRADICTED
     quiet = not entry.calling and now >= entry.attempt.quiet_at
@@ -197,7 +200,7 @@ def _id_used_up(park: Park) -> bool:
 
 def _final(entry: FinalEntry, around: Circumstances, words: Vocabulary) -> Explanation:
     data, texts = entry.event_data, words.words
-    succeeded = entry.event_headers.get("ce_type") == SUCCEEDED
+    succeeded = has_succeeded(entry)
     proof = data.get("proof")
     by_word = proof == Proof.OPERATOR
     result = data.get("result")

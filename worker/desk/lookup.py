@@ -11,7 +11,7 @@ from worker.desk.view import Place, View
 from worker.kafka.archive import KafkaArchive
 from worker.messages.ledger import read_entry
 from worker.refunds.entry import FinalEntry, OpaqueEntry, OpenEntry
-from worker.refunds.issue import first_issue, issue_id, issue_number
+from worker.refunds.issue import first_issue, issue_id, issue_number, issues_until
 from worker.settings import Settings
 from worker.stream.ports import Record
 from worker.stream.routing import home
@@ -30,8 +30,7 @@ class Found:
     @property
     def issues(self) -> tuple[str, ...]:
         """The ids of the chain, in order."""
-        first = first_issue(self.last_issue)
-        return tuple(issue_id(first, number + 1) for number in range(issue_number(self.last_issue)))
+        return tuple(issues_until(self.last_issue))
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from worker.desk.answers import Row
-from worker.messages.events import SUCCEEDED
+from worker.messages.events import has_succeeded
 from worker.refunds.entry import FinalEntry, OpenEntry, State
 from worker.refunds.money import Money
 
@@ -50,7 +50,7 @@ def _final(entry: FinalEntry, partition: int) -> Row:
         merchant=_text(data, "merchant"),
         payment=_text(data, "paymentId") or _text(data, "orderNumber"),
         amount=money_of(data),
-        state="succeeded" if entry.event_headers.get("ce_type") == SUCCEEDED else "failed",
+        state="succeeded" if has_succeeded(entry) else "failed",
         reason="",
         code=_text(data.get("result"), "code"),
         since=entry.at,

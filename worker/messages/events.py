@@ -167,6 +167,11 @@ def final_entry(entry: OpenEntry, event: Event, now: float) -> FinalEntry:
     return FinalEntry(command.refund_request_id, command.digest(), now, headers, event.data, command=kept)
 
 
+def has_succeeded(final: FinalEntry) -> bool:
+    """What the outcome that is kept has said."""
+    return final.event_headers.get("ce_type") == SUCCEEDED
+
+
 def later_entry(mark: str, digest: bytes, event: Event, now: float) -> FinalEntry:
     """What the ledger keeps once `event`, a later truth about the refund with this digest, is published."""
     return FinalEntry(mark, digest, now, {name: value.decode() for name, value in event.headers}, event.data)

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
-from worker.messages.events import SUCCEEDED
+from worker.messages.events import has_succeeded
 from worker.messages.ledger_v1_refund import write_command
 from worker.refunds.command import Command
 from worker.refunds.entry import FinalEntry
@@ -48,7 +48,7 @@ def final_of(entry: FinalEntry, *, keep_outcome: bool, by_payment: bool = False)
     return Final(
         entry.digest,
         replace(entry, command=None) if keep_outcome else None,
-        entry.event_headers.get("ce_type") == SUCCEEDED,
+        has_succeeded(entry),
         sys.intern(str(data.get("channel", ""))),
         str(data.get("paymentId") or data.get("orderNumber", "")) if by_payment else "",
         "" if at_provider == entry.refund_request_id else at_provider,

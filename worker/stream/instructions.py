@@ -148,7 +148,7 @@ class Instructions:
         entry = refund.entry
         if entry.park is not None and entry.park.reason is ParkReason.CONTRADICTED:
             return Refusal.CONTRADICTED
-        if not self._waking.configured(entry):
+        if not self._scope.configured(entry.pin):
             return Refusal.UNCONFIGURED
         self._waking.wake(refund, now, attempt=patient(_next(entry, instruction)))
         return Effect.CALLED

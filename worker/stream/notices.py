@@ -99,7 +99,7 @@ class Notices:
         return "remembered"
 
     def _wake(self, refund: Refund, heard: Notice, now: float) -> str:
-        if not self._waking.configured(refund.entry):
+        if not self._scope.configured(refund.entry.pin):
             self._changes.make(refund, State.UNCONFIGURED, notice=heard, park=None)
             return "remembered"
         self._waking.wake(refund, now, notice=heard)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from worker.messages.command import CommandLimits
+from worker.refunds.entry import Pin
 from worker.stream.limits import Limits
 from worker.stream.ports import Clock, Gateway, Meter
 
@@ -47,6 +48,10 @@ class Scope:
     readable: Readable
     clock: Clock
     meter: Meter
+
+    def configured(self, pin: Pin) -> bool:
+        """Whether the account that a refund is pinned to can be called."""
+        return self.accounts.get(pin.channel) == f"{pin.account} {pin.environment}"
 
     @property
     def by_payment(self) -> bool:

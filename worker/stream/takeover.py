@@ -34,7 +34,7 @@ class Takeover:
         # Halted refunds are written down before they wait, and again before they are called.
         never_sent = entry.state is State.HALTED and entry.attempt.first_sent_at is None
         certain = never_sent or (self.clean and not entry.calling)
-        if not self._configured(entry.pin):
+        if not self.scope.configured(entry.pin):
             # Kept as if under way, for the opening that can ask: it may find that ours ended in order.
             held = replace(entry, state=State.UNCONFIGURED, calling=not certain)
             if not certain:
@@ -82,9 +82,6 @@ class Takeover:
     def _quiet_s(self, terms: Terms) -> float:
         # A predecessor that does not know yet that it is one may start calls until its lease ends.
         return terms.quiet_s + self.scope.limits.lease_s
-
-    def _configured(self, pin: Pin) -> bool:
-        return self.scope.accounts.get(pin.channel) == f"{pin.account} {pin.environment}"
 
 
 def takeover(found: Head | None, at: float, scope: Scope) -> Takeover:

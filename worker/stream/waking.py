@@ -82,10 +82,6 @@ class Waking:
         self._schedule.unsaid(refund)
         self.woken.append(refund)
 
-    def configured(self, entry: OpenEntry) -> bool:
-        """Whether the account it is pinned to can be called."""
-        return self._scope.accounts.get(entry.pin.channel) == f"{entry.pin.account} {entry.pin.environment}"
-
     def _soon(self, entry: OpenEntry, now: float) -> float:
         """Who speaks may speak often: not before the channel's least time between two calls is over."""
         floor_s = self._scope.gateways[entry.pin.channel].terms.backoff.floor_s
