@@ -15,11 +15,11 @@ from worker.messages.ledger import HEAD_KEY, begins_as_final, read_entry
 from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry
 from worker.refunds.issue import first_issue, issue_id, issue_number
 from worker.stream.ports import Record
+from worker.stream.rekeying import MARK
 
 log = logging.getLogger(__name__)
 FINALS_MAX: Final = 100_000
 SLICE: Final = 50  # records that are taken at once, before calls and heartbeats get their turn
-MARK: Final = b"#"  # in keys of what is no refund's entry
 
 
 class Followed(Protocol):
