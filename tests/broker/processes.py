@@ -1,4 +1,4 @@
-"""Worker processes, as an operator and a bad day treat them."""
+"""Worker processes, and others beside them, as an operator and a bad day treat them."""
 
 import asyncio
 import os
@@ -15,8 +15,8 @@ WAIT_MAX_S: Final = 40.0
 
 
 @dataclass(slots=True)
-class Worker:
-    """One worker process; its guard ends it if the tests end first. `told`: its end is what the test wants."""
+class Guarded:
+    """One process; its guard ends it if the tests end first. `told`: its end is what the test wants."""
 
     name: str
     log: Path
@@ -25,11 +25,10 @@ class Worker:
     told: bool = False
 
     @classmethod
-    async def start(cls, name: str, folder: Path, config: Path) -> Self:
+    async def launch(cls, name: str, folder: Path, *command: str) -> Self:
         """Start it, with a log and a folder of its own; returns at once."""
         log, home = folder / f"{name}.log", folder / name
         home.mkdir()
-        command = (sys.executable, "-m", "worker", "run", "--config", str(config))
         with log.open("ab") as out:
             guard = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", str(GUARD), str(home), *command),
@@ -79,3 +78,15 @@ class Worker:
     def logged(self, text: str) -> int:
         """How many lines of its log have this text."""
         return sum(text in line for line in self.log.read_text(errors="replace").splitlines())
+
+
+class Worker(Guarded):
+    """A worker."""
+
+    __slots__ = ()
+
+    @classmethod
+    async def start(cls, name: str, folder: Path, config: Path, *options: str) -> Self:
+        """Start it; returns at once. `options`: of the command, `run`."""
+        command = (sys.executable, "-m", "worker", "run", "--config", str(config), *options)
+        return await cls.launch(name, folder, *command)
