@@ -70,6 +70,14 @@ async def test_records_keep_their_order_and_everything_they_carry(cluster: Clust
     assert found[2].timestamp_ms == 1_600_000_000_123
 
 
+async def test_more_than_one_request_holds_is_one_transaction_all_the_same(cluster: Cluster) -> None:
+    journal = await cluster.journals.open(0)
+    sent = [bytes([number]) * 400_000 for number in range(8)]
+    await journal.commit(Batch({}, tuple(entry(cluster, b"a", value) for value in sent)))
+    await journal.close()
+    assert values(await cluster.read(cluster.names.ledger)) == sent
+
+
 async def test_a_record_without_a_partition_goes_where_its_key_belongs(cluster: Cluster) -> None:
     journal = await cluster.journals.open(0)
     keys = [f"refund-{number}" for number in range(12)]

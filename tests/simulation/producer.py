@@ -73,7 +73,7 @@ class SimulatedProducer:
         self._request_s = request_timeout_ms / 1000
         self._epoch = -1
         self._sequence = 0
-        self._waiting: list[tuple[TopicPartition, Outgoing, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[TopicPartition, Sequence[Outgoing], asyncio.Future[None]]] = []
         self._fatal: Exception | None = None
         self._sender = _Sender()
         self._closed = False
@@ -107,30 +107,6 @@ class SimulatedProducer:
             ),
         )
 
-    async def send(
-        self,
-        topic: str,
-        value: bytes | None = None,
-        key: bytes | None = None,
-        partition: int | None = None,
-        timestamp_ms: int | None = None,
-        headers: Sequence[tuple[str, bytes | None]] = (),
-    ) -> asyncio.Future[None]:
-        if self._fatal is not None:
-            raise self._fatal
-        at = self._cluster.place(key) if partition is None else partition
-        outgoing = Outgoing(topic, key, value, tuple(headers), at, timestamp_ms)
-        return self._accumulate(TopicPartition(topic, at), outgoing)
-
-    def _accumulate(self, part: TopicPartition, outgoing: Outgoing) -> asyncio.Future[None]:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((part, outgoing, future))
-        self._empty = False
-        if self._sender.sender_task is None or self._sender.sender_task.done():
-            self._sender.sender_task = loop.create_task(self._flush())
-        return future
-
     async def partitions_for(self, topic: str) -> set[int]:
         return set(range(self._cluster.partitions))
 
@@ -138,23 +114,29 @@ class SimulatedProducer:
         return _Batch()
 
     async def send_batch(self, batch: "_Batch", topic: str, *, partition: int) -> asyncio.Future[None]:
-        (only,) = batch.records
-        outgoing = Outgoing(topic, only["key"], only["value"], tuple(only["headers"]), partition)
-        return self._accumulate(TopicPartition(topic, partition), outgoing)
+        if self._fatal is not None:
+            raise self._fatal
+        part, loop = TopicPartition(topic, partition), asyncio.get_running_loop()
+        sent: asyncio.Future[None] = loop.create_future()
+        assert all(other != part for other, *_ in self._waiting), (
+            "aiokafka would wait for the first to be taken"
+        )
+        self._waiting.append((part, batch.outgoing(part), sent))
+        self._empty = False
+        if self._sender.sender_task is None or self._sender.sender_task.done():
+            self._sender.sender_task = loop.create_task(self._flush())
+        return sent
 
     async def _flush(self) -> None:
         while self._waiting:
-            batches: dict[TopicPartition, list[tuple[Outgoing, asyncio.Future[None]]]] = {}
-            for part, outgoing, future in self._waiting:
-                batches.setdefault(part, []).append((outgoing, future))
-            self._waiting = []
-            await asyncio.gather(*(self._produce(part, batch) for part, batch in batches.items()))
+            waiting, self._waiting = self._waiting, []
+            await asyncio.gather(*(self._produce(*batch) for batch in waiting))
 
     async def _produce(
-        self, part: TopicPartition, batch: list[tuple[Outgoing, asyncio.Future[None]]]
+        self, part: TopicPartition, records: Sequence[Outgoing], sent: asyncio.Future[None]
     ) -> None:
         self._sequence += 1
-        sequence, records = self._sequence, [outgoing for outgoing, _ in batch]
+        sequence = self._sequence
 
         def apply() -> None:
             if self._cluster.unavailable(part):
@@ -172,14 +154,13 @@ class SimulatedProducer:
             await self._ask(f"Produce {part.topic}-{part.partition}", apply)
         except KafkaError as refused:
             error = refused
-        for _, future in batch:
-            if future.done():
-                continue
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
-                future.exception()  # whoever does not look is not warned of it: aiokafka does not either
+        if sent.done():
+            return
+        if error is None:
+            sent.set_result(None)
+        else:
+            sent.set_exception(error)
+            sent.exception()  # whoever does not look is not warned of it: aiokafka does not either
 
     async def commit_transaction(self) -> None:
         await self._end_transaction(commit=True)
@@ -245,8 +226,24 @@ class SimulatedProducer:
 
 
 class _Batch:
-    def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
+    """Without a limit: aiokafka takes what is too much for one batch in another."""
 
-    def append(self, **record: Any) -> None:
-        self.records.append(record)
+    def __init__(self) -> None:
+        self._records: list[dict[str, Any]] = []
+
+    def append(self, **record: Any) -> object:
+        self._records.append(record)
+        return record
+
+    def outgoing(self, part: TopicPartition) -> Sequence[Outgoing]:
+        return [
+            Outgoing(
+                part.topic,
+                record["key"],
+                record["value"],
+                tuple(record["headers"]),
+                part.partition,
+                record["timestamp"],
+            )
+            for record in self._records
+        ]

@@ -5,11 +5,15 @@ id, never from the record's key.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
+from struct import unpack_from
 from typing import Final
 
 from worker.refunds.command import Command
 from worker.refunds.issue import first_issue
 
+KEPT: Final = 10_000
+"""The key of an outcome is what its command was routed by a moment before."""
 HOP_HEADER: Final = "refund-hop"
 """Of a record that was forwarded; its value is the partition count by which it was."""
 
@@ -23,7 +27,13 @@ def routing_value(command: Command, routing_key: str) -> str:
 
 def home(value: str, partitions: int) -> int:
     """The partition of `value` among `partitions`, as Kafka's Java client would choose it for this key."""
-    return (murmur2(value.encode()) & 0x7FFFFFFF) % partitions
+    return partition_of(value.encode(), partitions)
+
+
+@lru_cache(KEPT)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where a record with this key goes, by Kafka's default partitioner."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def hop(partitions: int) -> tuple[str, bytes]:
@@ -40,12 +50,10 @@ def murmur2(data: bytes) -> int:
     """MurmurHash2, 32 bit, with Kafka's seed (org.apache.kafka.common.utils.Utils)."""
     mask, m = 0xFFFFFFFF, 0x5BD1E995
     h = 0x9747B28C ^ len(data)
-    whole = len(data) & ~3
-    for start in range(0, whole, 4):
-        k = int.from_bytes(data[start : start + 4], "little") * m & mask
-        k = (k ^ k >> 24) * m & mask
-        h = (h * m & mask) ^ k
-    if tail := data[whole:]:
+    for k in unpack_from(f"<{len(data) >> 2}I", data):
+        k = k * m & mask  # noqa: PLW2901 -- as the algorithm has it
+        h = (h * m ^ (k ^ k >> 24) * m) & mask
+    if tail := data[len(data) & ~3 :]:
         h = (h ^ int.from_bytes(tail, "little")) * m & mask
     h = (h ^ h >> 13) * m & mask
     return h ^ h >> 15
