@@ -1,11 +1,16 @@
 """The pace of a credential, in a time of its own: no test waits."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 
-from worker.alipay.pace import Pace, PaceSettings
+from tests.virtual_time import in_virtual_time
+from worker.alipay.pace import CUT, Pace, PaceSettings, Turn
 
-SETTINGS = PaceSettings(rate_min=0.5, step=0.5, cut_pause_s=2.0, calm_s=60.0, wait_max_s=30.0)
+SETTINGS = PaceSettings(
+    rate_min=0.5, double_s=10.0, return_s=60.0, cut_pause_s=2.0, calm_s=60.0, wait_max_s=30.0
+)
+STEADY = replace(SETTINGS, double_s=1e9, return_s=1e9)
 
 
 @dataclass(slots=True)
@@ -27,61 +32,175 @@ def paced(time: Time, settings: PaceSettings = SETTINGS) -> Pace:
     return Pace(settings, time, time.sleep)
 
 
-async def send(pace: Pace, time: Time, rate: float, seconds: float) -> None:
-    """Ask for `rate` turns a second; a turn that has to be waited for delays the rest."""
+async def given(turn: Awaitable[Turn | None]) -> Turn:
+    """A turn, which the pace is expected to give."""
+    got = await turn
+    assert got is not None
+    return got
+
+
+async def send(pace: Pace, time: Time, rate: float, seconds: float) -> Turn:
+    """Ask for `rate` turns a second; a turn that has to be waited for delays the rest. The last one."""
     end = time.now + seconds
-    while time.now < end:
+    while True:
         before = time.now
-        await pace.turn()
+        turn = await given(pace.turn())
         time.now = max(time.now, before + 1 / rate)
+        if time.now >= end:
+            return turn
+
+
+def rate_of(pace: Pace) -> float:
+    assert pace.rate is not None
+    return pace.rate
 
 
 async def test_without_throttling_nobody_waits() -> None:
     time = Time()
     pace = paced(time)
-    assert all([await pace.turn() for _ in range(1000)])
+    assert None not in [await pace.turn() for _ in range(1000)]
     assert (time.now, pace.rate) == (1000.0, None)
 
 
-async def test_throttling_halves_what_was_really_sent() -> None:
+async def test_the_first_throttling_leads_a_little_below_what_passed() -> None:
     time = Time()
     pace = paced(time)
-    await send(pace, time, rate=40, seconds=20)
-    pace.throttled()
-    assert pace.rate is not None
-    assert abs(pace.rate - 20) < 0.5
+    pace.throttled(await send(pace, time, rate=40, seconds=20))
+    assert abs(rate_of(pace) - 40 * (1 - CUT)) < 0.5
 
 
-async def test_a_burst_of_throttled_answers_halves_once() -> None:
+async def test_what_was_under_way_at_the_first_throttling_tells_how_much_passed() -> None:
+    """200 calls at once, of which 150 are throttled: fifty passed, and a second's calls may come at once."""
     time = Time()
     pace = paced(time)
-    await send(pace, time, rate=40, seconds=20)
-    for _ in range(50):
-        pace.throttled()
-    assert pace.rate is not None
-    assert pace.rate > 19
+    turns = [await given(pace.turn()) for _ in range(200)]
+    for turn in turns[50:]:
+        pace.throttled(turn)
+        time.now += 0.001
+    assert abs(rate_of(pace) - 50 * (1 - CUT)) < 0.5
 
 
-async def test_lasting_throttling_halves_again_down_to_the_least_rate() -> None:
+async def test_nobody_has_a_turn_while_the_first_answers_come() -> None:
     time = Time()
     pace = paced(time)
-    await send(pace, time, rate=40, seconds=20)
-    for _ in range(20):
-        pace.throttled()
+    pace.throttled(await send(pace, time, rate=40, seconds=20))
+    cut_at = time.now
+    await pace.turn()
+    assert time.now - cut_at >= SETTINGS.cut_pause_s
+
+
+async def test_throttled_answers_to_calls_from_before_a_cut_do_not_cut_again() -> None:
+    time = Time()
+    pace = paced(time)
+    pace.throttled(await send(pace, time, rate=40, seconds=20))
+    turns = [await send(pace, time, rate=1000, seconds=0.1) for _ in range(50)]
+    pace.throttled(turns.pop())
+    rate = rate_of(pace)
+    for turn in turns:
+        pace.throttled(turn)
         time.now += SETTINGS.cut_pause_s
-    assert pace.rate == SETTINGS.rate_min
+    assert rate_of(pace) == rate
+
+
+async def test_a_call_that_is_throttled_now_and_then_lowers_the_rate_a_little() -> None:
+    time = Time()
+    pace = paced(time, STEADY)
+    pace.throttled(await send(pace, time, rate=40, seconds=20))
+    rate = rate_of(pace)
+    pace.throttled(await send(pace, time, rate=1000, seconds=30))
+    assert abs(rate_of(pace) / rate - (1 - CUT)) < 0.01
+
+
+async def test_throttling_that_goes_on_after_a_cut_lowers_the_rate_to_what_passes() -> None:
+    """Of every ten calls one passes: the rate becomes a tenth, and not in many small steps."""
+    time = Time()
+    pace = paced(time, STEADY)
+    pace.throttled(await send(pace, time, rate=40, seconds=20))
+    pace.throttled(await send(pace, time, rate=1000, seconds=30))
+    rate = rate_of(pace)
+    end = time.now + SETTINGS.cut_pause_s + 2 / rate
+    while time.now < end:
+        turn = await given(pace.turn())
+        if turn.number % 10:
+            pace.throttled(turn)
+    assert rate / 20 < rate_of(pace) < rate / 5
+
+
+async def test_lasting_throttling_leads_down_to_the_least_rate() -> None:
+    time = Time()
+    pace = paced(time)
+    for _ in range(400):
+        pace.throttled(await given(pace.turn()))
+    assert SETTINGS.rate_min <= rate_of(pace) <= SETTINGS.rate_min / (1 - CUT)
+
+
+async def test_the_rate_comes_back_to_what_was_throttled_and_stays_there_for_long() -> None:
+    time = Time()
+    pace = paced(time)
+    pace.throttled(await send(pace, time, rate=40, seconds=20))
+    pace.throttled(await send(pace, time, rate=1000, seconds=10))
+    ceiling = rate_of(pace) / (1 - CUT)
+    await send(pace, time, rate=1000, seconds=SETTINGS.return_s)
+    assert abs(rate_of(pace) / ceiling - 1) < 0.001
+    await send(pace, time, rate=1000, seconds=SETTINGS.return_s / 2)
+    assert rate_of(pace) / ceiling - 1 < CUT / 4
+
+
+async def test_a_rate_well_above_what_was_throttled_doubles_again() -> None:
+    time = Time()
+    pace = paced(time)
+    pace.throttled(await send(pace, time, rate=40, seconds=20))
+    pace.throttled(await send(pace, time, rate=1000, seconds=10))
+    await send(pace, time, rate=1000, seconds=2 * SETTINGS.return_s)
+    rate = rate_of(pace)
+    await send(pace, time, rate=1000, seconds=SETTINGS.double_s)
+    assert rate_of(pace) > 1.5 * rate
+
+
+async def test_a_rate_that_nobody_waits_for_does_not_grow() -> None:
+    time = Time()
+    pace = paced(time)
+    pace.ramp(10)
+    await send(pace, time, rate=4, seconds=50)
+    assert rate_of(pace) == 10
+
+
+async def test_after_an_idle_time_turns_are_as_far_apart_as_before() -> None:
+    time = Time()
+    pace = paced(time, STEADY)
+    pace.ramp(10)
+    await send(pace, time, rate=1000, seconds=10)
+    time.now += 30
+    began = time.now
+    for _ in range(11):
+        await pace.turn()
+    assert time.now - began > 0.9
+
+
+async def test_a_turn_that_came_late_is_made_up_for() -> None:
+    """Timers are late by a part of a millisecond; at hundreds of calls a second that would be a part of the rate."""
+    time = Time()
+
+    async def late(seconds: float) -> None:
+        await time.sleep(seconds + 0.0005)
+
+    pace = Pace(STEADY, time, late)
+    pace.ramp(500)
+    began = time.now
+    for _ in range(1001):
+        await pace.turn()
+    assert abs((time.now - began) - 2) < 0.1
 
 
 async def test_turns_are_as_far_apart_as_the_rate_says() -> None:
     time = Time()
-    pace = paced(time, replace(SETTINGS, step=0.0))
-    await send(pace, time, rate=40, seconds=20)
-    pace.throttled()
+    pace = paced(time, STEADY)
+    pace.throttled(await send(pace, time, rate=40, seconds=20))
+    await pace.turn()
     began = time.now
-    for _ in range(41):
+    for _ in range(40):
         await pace.turn()
-    assert pace.rate is not None
-    assert abs((time.now - began) - 40 / pace.rate) < 0.01
+    assert abs((time.now - began) - 40 / rate_of(pace)) < 0.01
 
 
 async def test_turns_are_given_first_come_first_served() -> None:
@@ -98,20 +217,18 @@ async def test_turns_are_given_first_come_first_served() -> None:
     assert served == list(range(50))
 
 
-async def test_without_throttling_the_rate_grows_by_the_same_step_each_second() -> None:
+async def test_without_throttling_the_rate_doubles_again_and_again() -> None:
     time = Time()
     pace = paced(time)
     pace.ramp(1)
-    await send(pace, time, rate=1000, seconds=20)
-    assert pace.rate is not None
-    assert abs(pace.rate - 11) < 1
+    await send(pace, time, rate=1000, seconds=3 * SETTINGS.double_s)
+    assert abs(rate_of(pace) - 8) < 1
 
 
 async def test_a_limit_that_limits_nobody_for_long_is_lifted() -> None:
     time = Time()
     pace = paced(time)
-    await send(pace, time, rate=4, seconds=20)
-    pace.throttled()
+    pace.throttled(await send(pace, time, rate=4, seconds=20))
     await send(pace, time, rate=1, seconds=50)
     assert pace.rate is not None
     await send(pace, time, rate=1, seconds=20)
@@ -140,19 +257,41 @@ async def test_a_new_start_is_slow_even_when_nothing_was_sent_for_hours() -> Non
 async def test_a_new_start_never_speeds_a_slowed_channel_up() -> None:
     time = Time()
     pace = paced(time)
-    pace.throttled()
+    pace.throttled(await given(pace.turn()))
     pace.ramp(100)
     assert pace.rate == SETTINGS.rate_min
 
 
-async def test_who_would_wait_too_long_is_not_let_in() -> None:
+@in_virtual_time
+async def test_who_has_waited_too_long_gives_up() -> None:
     """At half a turn a second, the line for thirty seconds is fifteen or so; nobody's wait is without an end."""
-    time = Time()
-    pace = paced(time, replace(SETTINGS, step=0.0))
+    loop = asyncio.get_running_loop()
+    pace = Pace(STEADY, loop.time)
     pace.ramp(0.5)
     turns = await asyncio.gather(*(pace.turn() for _ in range(100)))
-    assert 15 <= sum(turns) <= 17
-    assert time.now - 1000 <= SETTINGS.wait_max_s + 2
+    assert 15 <= sum(turn is not None for turn in turns) <= 17
+    assert loop.time() <= SETTINGS.wait_max_s + 1
+
+
+@in_virtual_time
+async def test_a_backlog_that_is_longer_than_the_line_does_not_spin() -> None:
+    """Who gave up asks again, and waits as long again: being refused at once, it would do nothing but ask."""
+    loop = asyncio.get_running_loop()
+    pace = Pace(STEADY, loop.time)
+    pace.ramp(0.5)
+    asked = 0
+
+    async def insist() -> None:
+        nonlocal asked
+        while True:
+            asked += 1
+            if await pace.turn() is not None:
+                return
+
+    waiting = [asyncio.ensure_future(insist()) for _ in range(100)]
+    await asyncio.sleep(10 * SETTINGS.wait_max_s)
+    assert all(one.done() for one in waiting)
+    assert asked <= 100 * 10
 
 
 async def test_who_gives_up_waiting_leaves_the_line_in_order() -> None:
@@ -189,4 +328,4 @@ async def test_a_wait_that_became_too_long_ends() -> None:
     pace = Pace(replace(SETTINGS, wait_max_s=0.05), Time(), stuck)
     pace.ramp(0.5)
     await pace.turn()
-    assert await pace.turn() is False
+    assert await pace.turn() is None

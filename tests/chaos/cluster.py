@@ -48,7 +48,7 @@ CHANNEL: Final[Mapping[str, Any]] = {
     "payment_spacing_s": 0.1,  # in which Alipay notices, through the link, that a call was given up
     "quiet_s": 4.0,  # calls that arrive late arrive before
     "pace_rate_min": 50.0,
-    "pace_step": 50.0,
+    "pace_double_s": 1.0,
     "pace_calm_s": 3.0,
 }
 

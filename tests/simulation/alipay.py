@@ -32,7 +32,9 @@ TAIL_S: Final = 6.0
 """How late a request can still arrive at Alipay, counted from its sending."""
 SEEN_AFTER_S: Final = 4.0
 """How soon after a refund a mainland's query may not see it yet. The worker asks earlier than that on purpose."""
-PACE: Final = PaceSettings(rate_min=4.0, step=4.0, cut_pause_s=0.5, calm_s=3.0, wait_max_s=3.0)
+PACE: Final = PaceSettings(
+    rate_min=4.0, double_s=1.0, return_s=3.0, cut_pause_s=0.5, calm_s=3.0, wait_max_s=3.0
+)
 RAMP_RATE: Final = 10.0
 KINDS: Final = tuple(ALIPAY)
 
@@ -149,7 +151,8 @@ class SimulatedGateway:
         self._pace.ramp(RAMP_RATE)
 
     async def call(self, attempt: Attempt, body: bytes, may_start: Callable[[], bool]) -> Reply | NotStarted:
-        if not await self._pace.turn() or not may_start():
+        turn = await self._pace.turn()
+        if turn is None or not may_start():
             return NotStarted()
         alipay, process, name = self._alipay, self._process, self._process.name
         kind = alipay.faults.one_of(KINDS, name, attempt.command.refund_request_id)
@@ -167,7 +170,7 @@ class SimulatedGateway:
             except TimeoutError:
                 reply = Unknown(f"no answer within {self._terms.deadline_s:g} s")
             if isinstance(reply, Throttled):
-                self._pace.throttled()
+                self._pace.throttled(turn)
         if (told := getattr(reply, "code", "")) in TOLD:
             alipay.faults.fire(f"alipay: {told}", "", attempt.command.refund_request_id)
         alipay.happened(Answered(name, attempt, reply))

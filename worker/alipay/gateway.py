@@ -140,7 +140,8 @@ class ChannelGateway:
         `pace.wait_max_s` + `connect_s` + `deadline_s`, plus the time to sign.
         """
         loop = asyncio.get_running_loop()
-        if not await self._pace.turn():
+        turn = await self._pace.turn()
+        if turn is None:
             # No attempt of this refund's was made: a throttled channel's backlog must not use up its budgets.
             return NotStarted()
         began, channel = loop.time(), self._channel  # a replacement concerns the next call
@@ -158,7 +159,7 @@ class ChannelGateway:
                 reply = interface.read(request, result, attempt.command)
                 fault = _fault(result, reply, interface)
                 if isinstance(reply, Throttled) or result.http_status == TOO_MANY_REQUESTS:
-                    self._pace.throttled()
+                    self._pace.throttled(turn)
             case _:
                 assert_never(result)
         self._observe(request.operation, reply, loop.time() - began, fault)

@@ -38,7 +38,7 @@ TIMES: Final[Mapping[str, Mapping[str, float]]] = {
         "backoff_base_s": 0.3,
         "backoff_cap_s": 2.0,
         "pace_rate_min": 50.0,
-        "pace_step": 50.0,
+        "pace_double_s": 1.0,
         "pace_calm_s": 3.0,
     },
     "mainland": {
@@ -53,7 +53,7 @@ TIMES: Final[Mapping[str, Mapping[str, float]]] = {
         "backoff_cap_s": 2.0,
         "balance_interval_s": 1.5,
         "pace_rate_min": 50.0,
-        "pace_step": 50.0,
+        "pace_double_s": 1.0,
         "pace_calm_s": 3.0,
     },
 }

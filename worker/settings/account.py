@@ -151,7 +151,8 @@ def _calls(channel: ChannelSettings) -> Calls:
         keep_alive_s=channel.keep_alive_s,
         pace=PaceSettings(
             rate_min=channel.pace_rate_min,
-            step=channel.pace_step,
+            double_s=channel.pace_double_s,
+            return_s=channel.pace_return_s,
             cut_pause_s=channel.pace_cut_pause_s,
             calm_s=channel.pace_calm_s,
             wait_max_s=channel.pace_wait_max_s,

@@ -61,11 +61,14 @@ class ChannelNumbers(Section):
     pace_rate_min: Positive = Field(
         _PACE.rate_min, description="calls a second that throttling leaves at least"
     )
-    pace_step: Positive = Field(
-        _PACE.step, description="calls a second won back for each second without throttling"
+    pace_double_s: Positive = Field(
+        _PACE.double_s, description="in which the rate doubles where it is not known what is throttled"
+    )
+    pace_return_s: Positive = Field(
+        _PACE.return_s, description="time to come back to the rate that was throttled"
     )
     pace_cut_pause_s: Positive = Field(
-        _PACE.cut_pause_s, description="throttled answers so close count as one"
+        _PACE.cut_pause_s, description="throttled answers to calls so soon after a cut do not cut again"
     )
     pace_calm_s: Positive = Field(
         _PACE.calm_s, description="time without throttling before the limit is lifted"
