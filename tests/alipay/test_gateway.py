@@ -2,12 +2,14 @@
 
 import asyncio
 import gzip
+import os
+import sys
 from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
-from aiohttp import DummyCookieJar, web
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.alipay.gateways import BODY, CALLS, NOW, Asked, Observed, call, changed, gateway
@@ -48,6 +50,16 @@ from worker.refunds.reply import (
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SANDBOX_ID = f"SANDBOX_{CLIENT_ID}"
+CALL_ONCE = """
+import asyncio, sys
+from tests.alipay.gateways import call, gateway
+
+async def told(url):
+    async with gateway(url) as to:
+        return type(await call(to)).__name__
+
+print(asyncio.run(told(sys.argv[1])), end="")
+"""
 
 
 def headers_of(request: bytes) -> dict[str, str]:
@@ -132,14 +144,16 @@ class TestRequest:
 
     async def test_a_proxy_in_the_environment_is_ignored(self) -> None:
         """Or a variable set for something else would carry refunds through a stranger."""
-        async with gateway("http://127.0.0.1:1") as to:
-            assert to._session is not None
-            assert to._session.trust_env is False
-
-    async def test_cookies_are_not_even_looked_at(self) -> None:
-        async with gateway("http://127.0.0.1:1") as to:
-            assert to._session is not None
-            assert isinstance(to._session.cookie_jar, DummyCookieJar)
+        nobody = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), "http://127.0.0.1:1")
+        async with serving(always(http_answer(refunded()))) as peer:
+            program = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", CALL_ONCE, peer.url),
+                env={**os.environ, **nobody},
+                stdout=asyncio.subprocess.PIPE,
+            )
+            told, _ = await program.communicate()
+        assert told == b"Succeeded"
+        assert len(peer.requests) == 1
 
     def test_a_refund_is_pinned_to_channel_account_environment_and_bytes(self) -> None:
         to = gateway("http://127.0.0.1:1")
@@ -252,6 +266,18 @@ class TestAnswer:
         async with serving(always(answer)) as peer, gateway(peer.url) as to:
             assert await call(to) == Unknown(f"HTTP {status}")
         assert len(peer.requests) == 1
+
+    async def test_what_comes_before_an_answer_is_passed_over(self) -> None:
+        hints = b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+        async with serving(always(hints + http_answer(refunded()))) as peer, gateway(peer.url) as to:
+            assert isinstance(await call(to), Succeeded)
+            assert isinstance(await call(to), Succeeded)
+        assert len(peer.requests) == 2
+
+    async def test_another_protocol_is_no_answer(self) -> None:
+        switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+        async with serving(always(switch + http_answer(refunded()))) as peer, gateway(peer.url) as to:
+            assert await call(to) == Unknown("HTTP 101")
 
     async def test_either_of_two_keys_of_alipay_is_believed(self) -> None:
         both = Verifier((*MERCHANT_PUBLIC.keys, ALIPAY.key.public_key()))

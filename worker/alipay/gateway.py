@@ -1,7 +1,7 @@
 """Calls over HTTP: signed, sent at most once, and verified before anything in them is read.
 
-aiohttp repeats only idempotent methods, and these are POSTs; redirects, cookies, proxies from the
-environment and aiohttp's own time-outs are off. What a call taught us is a `Reply`, never an exception.
+Nothing here repeats a request, follows a redirect, keeps a cookie or asks the environment for a proxy. What a call
+taught us is a `Reply`, never an exception.
 """
 
 import asyncio
@@ -13,10 +13,12 @@ from enum import StrEnum
 from typing import Final, Self, assert_never
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError, RawResponseMessage
 from yarl import URL
 
 from worker.alipay.channel import Calls, Channel
-from worker.alipay.guarded_body import GuardedBody
+from worker.alipay.guarded_post import GuardedPost, NotWritten
 from worker.alipay.interface import ANSWER_SIZE_MAX, Answer, Interface, Request
 from worker.alipay.pace import Pace
 from worker.refunds.attempt import Attempt
@@ -28,7 +30,9 @@ from worker.refunds.reply import Misconfigured, NotStarted, Reply, Throttled, Un
 SIGNING_THREADS: Final = 2  # a signature takes 0.3 ms; two threads keep it off the event loop
 REASON_MAX: Final = 200
 TOO_MANY_REQUESTS: Final = 429
-_TRANSPORT_ERRORS: Final = (aiohttp.ClientError, OSError)
+_TRANSPORT_ERRORS: Final = (aiohttp.ClientError, HttpProcessingError, OSError)
+_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)  # we have our own
+_HEADERS: Final = {"User-Agent": "refund-worker", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 class Phase(StrEnum):
@@ -54,6 +58,23 @@ class _Broken:
     reason: str
 
 
+class _Connections:
+    """To one host: aiohttp's pool, and what every request over it has."""
+
+    def __init__(self, connector: aiohttp.TCPConnector, url: URL) -> None:
+        self._connector = connector
+        # Says where to, and through no proxy; it is never sent.
+        self._where = aiohttp.ClientRequest("POST", url, loop=asyncio.get_running_loop())
+        self.headers: Final = {"Host": self._where.headers["Host"], **_HEADERS}
+
+    async def take(self) -> Connection:
+        """One that is open; whoever takes it releases it once its answer is read whole, else closes it."""
+        return await self._connector.connect(self._where, traces=[], timeout=_NO_TIMEOUT)
+
+    async def close(self) -> None:
+        await self._connector.close()
+
+
 class ChannelGateway:
     """A channel's gateway: an async context manager, used in the event loop that entered it.
 
@@ -69,12 +90,11 @@ class ChannelGateway:
         monotonic: Callable[[], float],
     ) -> None:
         self._channel = channel
-        self._url = URL(channel.calls.base_url)
         self._observe = observe
         self._now = now
         self._pace = Pace(channel.calls.pace, monotonic)
         self._threads = ThreadPoolExecutor(SIGNING_THREADS, thread_name_prefix=f"sign-{channel.name}")
-        self._session: aiohttp.ClientSession | None = None
+        self._connections: _Connections | None = None
 
     async def __aenter__(self) -> Self:
         calls = self._channel.calls
@@ -83,19 +103,13 @@ class ChannelGateway:
             keepalive_timeout=calls.keep_alive_s,
             ssl=ssl.create_default_context(cafile=calls.ca_file or None),
         )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            headers={"User-Agent": "refund-worker", "Accept-Encoding": "identity"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            trust_env=False,
-        )
+        self._connections = _Connections(connector, URL(calls.base_url))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._connections is not None:
+            await self._connections.close()
+            self._connections = None
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -171,29 +185,31 @@ class ChannelGateway:
     async def _post(
         self, channel: Channel, request: Request, trace: Mapping[str, str], may_start: Callable[[], bool]
     ) -> Answer | _Broken | NotStarted:
-        if self._session is None:
+        if self._connections is None:
             raise RuntimeError("the gateway is not open; use it in `async with`")
         interface, calls = channel.interface, channel.calls
+        headers = {
+            **self._connections.headers,
+            **trace,
+            **request.headers,
+            "Content-Type": request.content_type,
+        }
         deadline = asyncio.timeout(calls.connect_s)
-        guarded = GuardedBody(request.body, request.content_type, may_start, deadline, calls.deadline_s)
+        guarded = GuardedPost(request.target, headers, request.body, may_start, deadline, calls.deadline_s)
         try:
-            async with (
-                deadline,
-                self._session.post(
-                    self._url.join(URL(request.target, encoded=True)),
-                    data=guarded,
-                    headers={**trace, **request.headers},
-                    allow_redirects=False,
-                ) as response,
-            ):
-                if not guarded.written:
-                    response.close()
-                    return _Broken(Phase.CONNECT, "an answer came before the request")
-                raw = await _raw(response, even_errors=interface.error_bodies)
-                return Answer(response.status, raw, _headers(response, interface.answer_headers))
+            async with deadline:
+                connection = await self._connections.take()
+                try:
+                    head, content = await guarded.over(connection.protocol)
+                    raw = await _raw(head, content, even_errors=interface.error_bodies)
+                    if content.at_eof():
+                        connection.release()
+                finally:
+                    connection.close()  # unless it was released: an answer may still come
+                return Answer(head.code, raw, _headers(head, interface.answer_headers))
+        except NotWritten as error:
+            return NotStarted() if guarded.refused else _broken(error, guarded, calls)
         except _TRANSPORT_ERRORS as error:
-            if guarded.refused:
-                return NotStarted()
             return _broken(error, guarded, calls)
 
 
@@ -212,7 +228,7 @@ def _fixed(channel: Channel) -> tuple[object, ...]:
     return channel.name, type(interface), interface.account, interface.environment, *connections
 
 
-def _broken(error: Exception, guarded: GuardedBody, calls: Calls) -> _Broken:
+def _broken(error: Exception, guarded: GuardedPost, calls: Calls) -> _Broken:
     if not guarded.written:
         phase, limit = Phase.CONNECT, f"no connection within {calls.connect_s:g} s"
     else:
@@ -226,23 +242,21 @@ def _text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-async def _raw(response: aiohttp.ClientResponse, *, even_errors: bool) -> bytes:
+async def _raw(head: RawResponseMessage, content: aiohttp.StreamReader, *, even_errors: bool) -> bytes:
     """The body as it came, or its beginning: one byte more than allowed tells that it is too large."""
-    if response.status != 200 and not even_errors:
-        response.close()  # nothing in it would be believed
-        return b""
+    if head.code != 200 and not even_errors:
+        return b""  # nothing in it would be believed
     raw = bytearray()
-    async for chunk in response.content.iter_any():
+    async for chunk in content.iter_any():
         raw += chunk
         if len(raw) > ANSWER_SIZE_MAX:
-            response.close()
             break
     return bytes(raw[: ANSWER_SIZE_MAX + 1])
 
 
-def _headers(response: aiohttp.ClientResponse, names: frozenset[str]) -> dict[str, str]:
+def _headers(head: RawResponseMessage, names: frozenset[str]) -> dict[str, str]:
     """Those that are there; "" for one that cannot be used: given twice, or not ASCII."""
-    found = {name: response.headers.getall(name, []) for name in names}
+    found = {name: head.headers.getall(name, []) for name in names}
     return {
         name: values[0] if len(values) == 1 and values[0].isascii() else ""
         for name, values in found.items()
