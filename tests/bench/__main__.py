@@ -12,33 +12,23 @@ import platform
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
 
 import click
-from aiokafka.admin import AIOKafkaAdminClient
-from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from typing_extensions import override
 
-from tests.bench.answering import alipay
-from tests.bench.compare.cases import CASES, Case
+from tests.bench.compare.cases import CASES
+from tests.bench.compare.rounds import measure
 from tests.bench.compare.rsa import processor
-from tests.bench.compare.run import WARM, Bench, Measured, Plan
-from tests.bench.compare.summary import FIGURES, last_line, spreads
-from tests.bench.compare.systems import SYSTEMS, NoPeers, System
-from tests.bench.load import hottest_share, refunds
-from tests.bench.settings_file import ALIPAY_PUBLIC_KEY, MERCHANT_KEY
-from tests.broker.harness import key_pairs
+from tests.bench.compare.run import Plan
+from tests.bench.compare.show import show
+from tests.bench.compare.summary import last_line
+from tests.bench.compare.systems import SYSTEMS, NoPeers, before
+from tests.bench.load import hottest_share
 from worker.demo.artifacts import CannotHave
 from worker.demo.broker import NoBroker, broker
-
-ALIPAY_KEY: Final = "alipay-private.pem"
 
 
 class Names(click.ParamType[tuple[str, ...]]):
@@ -57,90 +47,6 @@ class Names(click.ParamType[tuple[str, ...]]):
         if unknown := [name for name in names if name not in self._known]:
             self.fail(f"{', '.join(unknown)}: unknown; expected some of {','.join(self._known)}")
         return names
-
-
-def order(systems: Sequence[System], number: int) -> list[System]:
-    """Of round `number`: nobody is always the first, or always behind the same one's noise."""
-    at = number % len(systems)
-    return [*systems[at:], *systems[:at]]
-
-
-def takes_part(system: System, case: Case) -> bool:
-    """A case with settings of our worker is for our worker."""
-    return not (case.sections and system.module)
-
-
-async def measure(
-    bootstrap: str,
-    folder: Path,
-    systems: Sequence[System],
-    cases: Sequence[Case],
-    plan: Plan,
-    rounds: int,
-    console: Console,
-) -> list[Measured]:
-    """All runs of all rounds. Raises NoPeers before the first of them."""
-    for system in systems:
-        system.python  # noqa: B018 - raises
-    (merchant, _), (ours, alipay_public) = key_pairs()
-    (folder / MERCHANT_KEY).write_bytes(merchant)
-    (folder / ALIPAY_PUBLIC_KEY).write_bytes(alipay_public)
-    (folder / ALIPAY_KEY).write_bytes(ours)
-    count = WARM + max(plan.count(case, system) for case in cases for system in systems)
-    runs: list[Measured] = []
-    async with AsyncExitStack() as stack:
-        console.print(f"signing the answers to {count:,} refunds …")
-        provider = await stack.enter_async_context(alipay(folder, folder / ALIPAY_KEY, count))
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-        await admin.start()
-        stack.push_async_callback(admin.close)
-        bench = Bench(bootstrap, folder, provider, admin, refunds(count))
-        progress = stack.enter_context(_progress(console))
-        steps = [
-            (system, case)
-            for number in range(rounds)
-            for case in cases
-            for system in order(systems, number)
-            if takes_part(system, case)
-        ]
-        task = progress.add_task("", total=len(steps))
-        for system, case in steps:
-            progress.update(task, description=f"{case.name} {system.name}")
-            last = len(runs) == len(steps) - 1
-            runs.append(await bench.run(system, case, plan if last else replace(plan, profile=None)))
-            progress.advance(task)
-    return runs
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
-def show(runs: Sequence[Measured], systems: Sequence[System], console: Console) -> None:
-    """A line for each figure, a column for each system; medians, and the least and the most of all rounds."""
-    table = Table("", *(f"{system.name}" for system in systems), box=box.SIMPLE)
-    found = [spreads(runs, system.name) for system in systems]
-    for figure in FIGURES:
-        if not any(figure.name in each for each in found):
-            continue
-        cells = []
-        for each in found:
-            told = each.get(figure.name)
-            if told is None:
-                cells.append("")
-            else:
-                value, digits = told[1], figure.digits
-                cells.append(
-                    f"{value.median:,.{digits}f} ({value.least:,.{digits}f}–{value.most:,.{digits}f})"
-                )
-        table.add_row(f"{figure.title}", *cells)
-    console.print(table)
-    for system in systems:
-        console.print(f"{system.name}: {system.what}; calls in flight: {system.in_flight}", soft_wrap=True)
-    for run in runs:
-        if run.reopened:
-            console.print(f"{run.case} {run.system}: {run.reopened} partitions were lost and opened again")
 
 
 @click.command(context_settings={"max_content_width": 100})
@@ -166,6 +72,11 @@ def show(runs: Sequence[Measured], systems: Sequence[System], console: Console) 
 )
 @click.option("--cases", "case_names", default=",".join(CASES), show_default=True, type=Names(tuple(CASES)))
 @click.option(
+    "--against",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="another checkout of this project, whose worker takes part as `before`",
+)
+@click.option(
     "--profile",
     type=click.Path(path_type=Path, dir_okay=False),
     help="write what py-spy sees of the last run: a picture (.svg), or a line per stack (.txt)",
@@ -177,22 +88,23 @@ def main(
     partitions: int,
     system_names: tuple[str, ...],
     case_names: tuple[str, ...],
+    against: Path | None,
     profile: Path | None,
 ) -> None:
     """This worker and the loops people write, side by side. The last line is one JSON object."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every topic that is new or gone
     console = Console(highlight=False)
     systems, cases = [SYSTEMS[name] for name in system_names], [CASES[name] for name in case_names]
-    plan = Plan(count, seconds, partitions, profile)
+    if against is not None:
+        systems.insert(1, before(against))
+    plan = Plan(count, seconds, partitions, profile=profile)
     try:
         with broker("kafka") as running, tempfile.TemporaryDirectory(prefix="worker-bench-") as folder:
-            runs = asyncio.run(
-                measure(running.bootstrap_servers, Path(folder), systems, cases, plan, rounds, console)
-            )
+            runs = asyncio.run(measure(running, Path(folder), systems, cases, plan, rounds, console))
     except (CannotHave, NoBroker, NoPeers) as error:
         sys.exit(str(error))
     show(runs, systems, console)
-    print(json.dumps(last_line(runs, system_names, machine(rounds))), flush=True)
+    print(json.dumps(last_line(runs, [system.name for system in systems], machine(rounds))), flush=True)
 
 
 def machine(rounds: int) -> dict[str, object]:

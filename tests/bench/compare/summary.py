@@ -98,6 +98,7 @@ def last_line(runs: Sequence[Measured], names: Sequence[str], machine: Mapping[s
         **first,
         "signature_us": round(statistics.median(run.rsa.signature_s for run in runs) * US, 1),
         "verification_us": round(statistics.median(run.rsa.verification_s for run in runs) * US, 1),
+        "others_cpu": round(statistics.median(run.others for run in runs), 3),
         **machine,
         "peers": dict(zip(names[1:], others, strict=True)),
     }

@@ -22,8 +22,8 @@ class NoPeers(Exception):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """`module`: of `tests.bench.peers`; "": our worker. `own`: it needs the peers' environment. `in_flight`: how many
-    calls at once, by default, with twelve partitions.
+    """`module`: of `tests.bench.peers`; "": our worker, of `folder` if it is another checkout. `own`: it needs the
+    peers' environment. `in_flight`: how many calls at once, by default, with twelve partitions.
     """
 
     name: str
@@ -31,6 +31,7 @@ class System:
     in_flight: int
     module: str = ""
     own: bool = False
+    folder: Path | None = None
 
     @property
     def python(self) -> str:
@@ -75,9 +76,19 @@ class Ground:
         return config, parse(config, {})
 
 
+def before(folder: Path) -> System:
+    """The worker of another checkout of this project, to be told from this one."""
+    return System("before", f"the worker of {folder}", WORKER.in_flight, folder=folder.resolve())
+
+
 async def start(system: System, case: Case, ground: Ground) -> Guarded:
     """The system's process; returns at once. Raises NoPeers."""
     config, settings = ground.settings(case)
+    if system.folder is not None:
+        run = (sys.executable, "-m", "worker", "run", "--config", str(config))
+        return await Guarded.launch(
+            f"{ground.prefix}before", ground.folder, "env", "-C", str(system.folder), *run
+        )
     if not system.module:
         return await Worker.start(f"{ground.prefix}worker", ground.folder, config)
     place = Place(
