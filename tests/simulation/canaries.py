@@ -29,7 +29,7 @@ EVERYWHERE: Final = (
         "the transaction is committed before its sends are awaited",
         "G1",
         "kafka/journal.py",
-        "        for send in sends:\n            await send\n",
+        "        await asyncio.gather(*sends)\n",
         "",
     ),
     _one(
