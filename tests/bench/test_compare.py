@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.bench.compare.cases import CASES, FULL, FULL_100, MANY, OFFERED
+from tests.bench.compare.cases import CASES, FULL, FULL_100, MANY, OFFERED, OFFERED_100
 from tests.bench.compare.cpu import Moment
 from tests.bench.compare.rounds import measure, order, takes_part
 from tests.bench.compare.rsa import Cost
-from tests.bench.compare.run import Measured, Plan
+from tests.bench.compare.run import Measured, Plan, latencies
 from tests.bench.compare.show import show
 from tests.bench.compare.summary import FIGURES, last_line, percentile, spread
 from tests.bench.compare.systems import SYSTEMS
@@ -22,18 +22,33 @@ from worker.demo.broker import Broker
 WORKER, GATHER, NAIVE = (SYSTEMS[name] for name in ("worker", "gather", "naive"))
 
 
+PLAN = Plan(refunds=30, seconds=0.1, partitions=2, warm=5)
+
+
 async def test_every_refund_has_one_outcome_whoever_makes_it(real_kafka: Broker, tmp_path: Path) -> None:
-    """And the last line has every figure of this case, for both."""
-    plan, systems = Plan(seconds=0.2, partitions=2, warm=5), (WORKER, GATHER)
-    console = Console(quiet=True)
-    runs = await measure(real_kafka, tmp_path, systems, (OFFERED,), plan, 1, console)
-    assert [(run.system, run.asked, run.repeated) for run in runs] == [("worker", 100, 0), ("gather", 100, 0)]
-    assert all(run.done > 0 and run.cpu_s > 0 and len(run.latencies_s) == 100 for run in runs)
+    console, systems = Console(quiet=True), (WORKER, GATHER)
+    runs = await measure(real_kafka, tmp_path, systems, (FULL,), PLAN, 1, console)
+    assert [(run.system, run.asked, run.done, run.repeated) for run in runs] == [
+        ("worker", 30, 30, 0),
+        ("gather", 30, 30, 0),
+    ]
+    assert all(run.cpu_s > 0 for run in runs)
     show(runs, systems, console)
     told = last_line(runs, ("worker", "gather"), {})
-    expected = {figure.name for figure in FIGURES if figure.case is OFFERED}
+    expected = {figure.name for figure in FIGURES if figure.case is FULL}
     assert expected <= told.keys()
     assert expected <= told["peers"]["gather"].keys()
+
+
+async def test_a_case_by_the_clock_has_a_latency_for_each_command(real_kafka: Broker, tmp_path: Path) -> None:
+    (run,) = await measure(real_kafka, tmp_path, (GATHER,), (OFFERED_100,), PLAN, 1, Console(quiet=True))
+    assert len(run.latencies_s) == run.asked == 50
+    assert 0.1 <= run.latencies_s[0] <= run.latencies_s[-1] <= run.seconds
+
+
+def test_latency_counts_from_the_intended_time_and_what_never_came_has_waited_until_the_end() -> None:
+    intended, seen = {"a": 1.0, "b": 2.0, "c": 3.0}, {"warm": 0.5, "c": 3.25, "a": 1.5}
+    assert latencies(intended, seen, 9.0) == [0.25, 0.5, 7.0]
 
 
 def at(share: float, values: list[float]) -> float:

@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,8 +100,12 @@ async def offered(
     end = began + len(fresh) / case.per_s + case.delay_s + GRACE_S
     await results.read(count, end, process)
     await offering
-    now = time.monotonic()
-    return sorted(results.seen.get(name, now) - at for name, at in intended.items())
+    return latencies(intended, results.seen, time.monotonic())
+
+
+def latencies(intended: Mapping[str, float], seen: Mapping[str, float], end: float) -> list[float]:
+    """Sorted, in seconds; what was never seen has waited until the end."""
+    return sorted(seen.get(name, end) - at for name, at in intended.items())
 
 
 @dataclass(frozen=True, slots=True)
