@@ -7,9 +7,9 @@ taught us is a `Reply`, never an exception.
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final, Self, assert_never
 
 import aiohttp
@@ -21,6 +21,7 @@ from worker.alipay.channel import Calls, Channel
 from worker.alipay.guarded_post import GuardedPost, NotWritten
 from worker.alipay.interface import ANSWER_SIZE_MAX, Answer, Interface, Request
 from worker.alipay.pace import Pace
+from worker.alipay.signing_threads import SigningThreads
 from worker.refunds.attempt import Attempt
 from worker.refunds.command import Cause, Command
 from worker.refunds.entry import Pin
@@ -93,7 +94,7 @@ class ChannelGateway:
         self._observe = observe
         self._now = now
         self._pace = Pace(channel.calls.pace, monotonic)
-        self._threads = ThreadPoolExecutor(SIGNING_THREADS, thread_name_prefix=f"sign-{channel.name}")
+        self._threads = SigningThreads[Request](SIGNING_THREADS, f"sign-{channel.name}")
         self._connections: _Connections | None = None
 
     async def __aenter__(self) -> Self:
@@ -110,7 +111,7 @@ class ChannelGateway:
         if self._connections is not None:
             await self._connections.close()
             self._connections = None
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     @property
     def terms(self) -> Terms:
@@ -160,7 +161,7 @@ class ChannelGateway:
             return NotStarted()
         began, channel = loop.time(), self._channel  # a replacement concerns the next call
         interface = channel.interface
-        request = await loop.run_in_executor(self._threads, interface.request, attempt, body, self._now())
+        request = await self._threads.have(partial(interface.request, attempt, body, self._now()))
         trace = _trace(attempt.command.cause)
         result = await self._post(channel, request, trace, may_start)
         match result:
