@@ -57,9 +57,10 @@ class World(Sight):
 
     # Workers.
 
-    async def start(self, config: Path | None = None) -> Worker:
+    async def start(self, config: Path | None = None, *options: str) -> Worker:
         """A worker process; returns at once."""
-        worker = await Worker.start(f"worker-{len(self.workers)}", self.folder, config or self.config)
+        name = f"worker-{len(self.workers)}"
+        worker = await Worker.start(name, self.folder, config or self.config, *options)
         self.workers.append(worker)
         return worker
 

@@ -25,12 +25,14 @@ REMEMBERED_MAX: Final = 256
 COLOURS: Final[Mapping[int, str]] = {logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31;1"}
 
 
-def configure(settings: LogSettings, stream: TextIO) -> None:
-    """Make the root logger write to `stream`, and nothing else."""
+def configure(settings: LogSettings, stream: TextIO, number: int | None = None) -> None:
+    """Make the root logger write to `stream`, and nothing else. `number`: of this worker, where there are several."""
     handler = logging.StreamHandler(stream)
     colour = stream.isatty() and "NO_COLOR" not in os.environ
     handler.setFormatter(Json() if settings.format == "json" else Console(colour=colour))
     handler.addFilter(Repeats())
+    if number is not None:
+        handler.addFilter(Numbered(number))
     logging.basicConfig(level=settings.level, handlers=[handler], force=True)
     logging.captureWarnings(True)
     # The client tells every rebalance and reconnect at INFO; what matters of that is in the metrics.
@@ -70,6 +72,19 @@ class Repeats(logging.Filter):
         self._seen[key] = (record.created, 0)
         if left_out:
             record.repeated = left_out
+        return True
+
+
+class Numbered(logging.Filter):
+    """Says with each line which worker it is from."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.worker = self._number
         return True
 
 
