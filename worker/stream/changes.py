@@ -15,6 +15,7 @@ from worker.messages.events import (
 from worker.refunds.entry import State
 from worker.refunds.verdict import Outcome, Park
 from worker.stream import writing
+from worker.stream.ages import Ages
 from worker.stream.books import Books
 from worker.stream.finals import Finals, final_of
 from worker.stream.refund import Refund
@@ -28,26 +29,36 @@ class Changes:
     """`refunds`: those that are open; a closed one is taken out and remembered in `finals`."""
 
     def __init__(
-        self, number: int, refunds: dict[str, Refund], finals: Finals, books: Books, scope: Scope
+        self,
+        number: int,
+        refunds: dict[str, Refund],
+        finals: Finals,
+        books: Books,
+        ages: Ages,
+        scope: Scope,
     ) -> None:
         self._number = number
         self._refunds = refunds
         self._finals = finals
         self._books = books
+        self._ages = ages
         self._scope = scope
 
     def open(self, refund: Refund) -> None:
         """The ledger holds it from the next batch on."""
         self._refunds[refund.entry.refund_request_id] = refund
+        self._ages.add(refund, len(self._refunds))
         self._scope.meter.opened(refund.entry.state, refund.entry.attempt.command.amount)
         self._books.write(refund)
 
     def make(self, refund: Refund, state: State, **fields: Any) -> None:
         """Have the entry, and the ledger, say so. `fields`: the entry's."""
-        amount = refund.entry.attempt.command.amount
-        self._scope.meter.closed(refund.entry.state, amount)
+        amount, was = refund.entry.attempt.command.amount, refund.entry.state
+        self._scope.meter.closed(was, amount)
         self._scope.meter.opened(state, amount)
         refund.entry = replace(refund.entry, state=state, **fields)
+        if was is State.PARKED:
+            self._ages.add(refund, len(self._refunds))
         self._books.write(refund)
 
     def park(self, refund: Refund, park: Park, now: float) -> None:

@@ -17,6 +17,7 @@ from worker.refunds.policy import decide, ready
 from worker.refunds.reply import Reply
 from worker.refunds.verdict import Halt, Hold, Outcome, Park, ParkReason, Verdict, Wait
 from worker.stream import writing
+from worker.stream.ages import Ages
 from worker.stream.books import Books
 from worker.stream.brake import Brake
 from worker.stream.chains import Chains
@@ -60,7 +61,8 @@ class Partition:
         self.readers = readers
         rests_s = {name: gateway.terms.payment_spacing_s for name, gateway in scope.gateways.items()}
         self.schedule = Schedule(takeover.at, rests_s)
-        self._changes = Changes(number, self.refunds, finals, self.books, scope)
+        self._ages = Ages()
+        self._changes = Changes(number, self.refunds, finals, self.books, self._ages, scope)
         self.signals = Signals(
             number, chains, self.books, self.schedule, self._changes, takeover, readers, scope
         )
@@ -90,6 +92,8 @@ class Partition:
             digest = entry.attempt.command.digest()
             refund = Refund(entry, digest, mono, journaled=True, hinted=hinted)
             self.refunds[entry.refund_request_id] = refund
+            if entry.state is not State.PARKED:
+                self._ages.add(refund, len(self.refunds))
             self._scope.meter.opened(entry.state, entry.attempt.command.amount)
             if doubted:
                 self.books.doubted(refund)
@@ -151,6 +155,7 @@ class Partition:
         if possibly_sent:
             self.schedule.unsettled(refund.payment, self._takeover.settled_at(gateway.terms))
         self.refunds[entry.refund_request_id] = refund
+        self._ages.add(refund, len(self.refunds))
         self.books.fresh(refund)
         self.schedule.unsaid(refund)
         self._scope.meter.opened(entry.state, new.command.amount)
@@ -281,9 +286,7 @@ class Partition:
     @property
     def oldest_unparked_accepted_at(self) -> float | None:
         """The same, of those that do not wait for a person."""
-        unparked = (refund for refund in self.refunds.values() if refund.entry.state is not State.PARKED)
-        oldest = next(unparked, None)
-        return None if oldest is None else oldest.entry.accepted_at
+        return self._ages.oldest
 
     def forget(self) -> None:
         """The opening has ended: its refunds no longer count here."""
