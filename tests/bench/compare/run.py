@@ -48,11 +48,13 @@ class Plan:
     profile: Path | None = None
 
     def count(self, case: Case, system: System) -> int:
-        """Refunds of `case` for `system`: at full speed no more than its calls in flight let it do in `seconds`."""
+        """Refunds of `case` for `system`: at full speed no more than a peer's calls let it do in `seconds`."""
         if case.per_s is not None:
             return round(case.per_s * self.seconds)
         count = self.refunds * case.times
-        return min(count, round(system.in_flight * self.seconds / case.delay_s)) if case.delay_s else count
+        if not (system.module and case.delay_s):
+            return count
+        return min(count, round(system.in_flight * self.seconds / case.delay_s))
 
 
 @dataclass(frozen=True, slots=True)
