@@ -131,6 +131,10 @@ bench: $(STAMP) .cache/bench/.installed  ## this worker and the loops people wri
 bench-open: $(STAMP)  ## what 100,000 refunds in back-off cost; BENCH="--count 10000" passes options on
 	$(BIN)/python -m tests.bench.open_refunds $(BENCH)
 
+.PHONY: bench-isolation
+bench-isolation: $(STAMP)  ## what stuck refunds cost the others, and where a limited rate settles; BENCH="--rounds 1 --limit 50"
+	$(BIN)/python -m tests.bench.isolation $(BENCH)
+
 .PHONY: format
 format: $(STAMP)  ## put the code into its format
 	$(BIN)/ruff check --fix --exit-zero --quiet .
