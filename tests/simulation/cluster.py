@@ -248,11 +248,14 @@ class Cluster:
         sequence: int,
         records: Sequence[Outgoing],
         refusal: str = "",
-    ) -> None:
-        """Append, unless this very request was applied before. A refused append opens a transaction all the same."""
+    ) -> int:
+        """Append, unless this very request was applied before. A refused append opens a transaction all the same.
+
+        Returns the first record's offset, -1 for a repeated request.
+        """
         known = self.ids[transactional_id]
         if epoch == known.epoch and sequence in known.sequences:
-            return
+            return -1
         transaction = self._ongoing(transactional_id, process, epoch, timeout_s)
         if any(record.size > RECORD_SIZE_MAX for record in records):
             refusal = "MESSAGE_TOO_LARGE"
@@ -260,14 +263,16 @@ class Cluster:
             raise Refused(refusal)
         known.sequences.add(sequence)
         log = self.logs[part]
+        base_offset = len(log)
         if part not in transaction.first:
-            transaction.first[part] = self._open[part][transaction] = len(log)
+            transaction.first[part] = self._open[part][transaction] = base_offset
         now_ms = round((EPOCH + asyncio.get_running_loop().time()) * 1000)
         for outgoing in records:
             at_ms = now_ms if outgoing.timestamp_ms is None else outgoing.timestamp_ms
             record = self._record(part, outgoing.key, outgoing.value, outgoing.headers, at_ms)
             log.append(Slot(record, transaction))
             transaction.records.append(record)
+        return base_offset
 
     def end_transaction(self, transactional_id: str, epoch: int, *, commit: bool) -> None:
         """EndTxn. A repeat of what was decided is acknowledged."""

@@ -18,6 +18,7 @@ from aiokafka.errors import (
     UnknownError,
 )
 from aiokafka.protocol.transaction import EndTxnRequest
+from aiokafka.structs import RecordMetadata
 
 from tests.simulation.cluster import Cluster, Refused
 from tests.simulation.faults import Faults
@@ -25,6 +26,7 @@ from tests.simulation.line import Line
 from tests.simulation.processes import Process
 from worker.stream.ports import Outgoing
 
+Sent = asyncio.Future[RecordMetadata]
 RETRIED: Final = frozenset({"CONCURRENT_TRANSACTIONS", "NOT_LEADER_OR_FOLLOWER"})
 Answer = TypeVar("Answer")
 
@@ -73,7 +75,7 @@ class SimulatedProducer:
         self._request_s = request_timeout_ms / 1000
         self._epoch = -1
         self._sequence = 0
-        self._waiting: list[tuple[TopicPartition, Sequence[Outgoing], asyncio.Future[None]]] = []
+        self._waiting: list[tuple[TopicPartition, Sequence[Outgoing], Sent]] = []
         self._fatal: Exception | None = None
         self._sender = _Sender()
         self._closed = False
@@ -113,11 +115,11 @@ class SimulatedProducer:
     def create_batch(self) -> "_Batch":
         return _Batch()
 
-    async def send_batch(self, batch: "_Batch", topic: str, *, partition: int) -> asyncio.Future[None]:
+    async def send_batch(self, batch: "_Batch", topic: str, *, partition: int) -> Sent:
         if self._fatal is not None:
             raise self._fatal
         part, loop = TopicPartition(topic, partition), asyncio.get_running_loop()
-        sent: asyncio.Future[None] = loop.create_future()
+        sent: Sent = loop.create_future()
         assert all(other != part for other, *_ in self._waiting), (
             "aiokafka would wait for the first to be taken"
         )
@@ -132,34 +134,32 @@ class SimulatedProducer:
             waiting, self._waiting = self._waiting, []
             await asyncio.gather(*(self._produce(*batch) for batch in waiting))
 
-    async def _produce(
-        self, part: TopicPartition, records: Sequence[Outgoing], sent: asyncio.Future[None]
-    ) -> None:
+    async def _produce(self, part: TopicPartition, records: Sequence[Outgoing], sent: Sent) -> None:
         self._sequence += 1
         sequence = self._sequence
 
-        def apply() -> None:
+        def apply() -> int:
             if self._cluster.unavailable(part):
                 raise Refused("NOT_LEADER_OR_FOLLOWER")
             struck = self._faults.strikes(
                 "kafka: append refused", self._process.name, f"{part.topic}-{part.partition}"
             )
             refusal = "NOT_ENOUGH_REPLICAS" if struck else ""
-            self._cluster.produce(
+            return self._cluster.produce(
                 self._id, self._process.name, self._epoch, self._timeout_s, part, sequence, records, refusal
             )
 
-        error: Exception | None = None
+        answer: int | KafkaError
         try:
-            await self._ask(f"Produce {part.topic}-{part.partition}", apply)
+            answer = await self._ask(f"Produce {part.topic}-{part.partition}", apply)
         except KafkaError as refused:
-            error = refused
+            answer = refused
         if sent.done():
             return
-        if error is None:
-            sent.set_result(None)
+        if isinstance(answer, int):
+            sent.set_result(RecordMetadata(part.topic, part.partition, part, answer, -1, 0, None))
         else:
-            sent.set_exception(error)
+            sent.set_exception(answer)
             sent.exception()  # whoever does not look is not warned of it: aiokafka does not either
 
     async def commit_transaction(self) -> None:

@@ -117,34 +117,41 @@ class FakeJournal:
         self._over = False
         self.closed = False
 
-    async def replay(self) -> AsyncIterator[Sequence[Record]]:
+    async def replay(self, start: int | None = None) -> AsyncIterator[Sequence[Record]]:
         await self._kafka.answering.wait()
-        log = list(self._kafka.logs[self._ledger, self._partition])
-        for start in range(0, len(log), 2):
-            yield log[start : start + 2]
+        place = self._ledger, self._partition
+        begin, log = self._kafka.begins[place], list(self._kafka.logs[place])
+        if start is not None and not begin <= start < begin + len(log):
+            return
+        for index in range(0 if start is None else start - begin, len(log), 2):
+            yield log[index : index + 2]
 
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: Batch) -> int:
         if self._over:
             raise InDoubt("this journal has ended")
         try:
             await asyncio.sleep(ONE_WAY_S)
             await self._kafka.answering.wait()
-            self._commit(batch)
+            position = self._commit(batch)
             await asyncio.sleep(ONE_WAY_S)
         except BaseException:
             self._over = True
             raise
+        return position
 
-    def _commit(self, batch: Batch) -> None:
+    def _commit(self, batch: Batch) -> int:
         if self._epoch != self._kafka.epochs[self._partition]:
             raise Fenced("a newer epoch was initialised")
         if any((one.partition or 0) >= self._kafka.sizes.get(one.topic, math.inf) for one in batch.records):
             raise InDoubt("no such partition")
         trouble = self._kafka.troubles.popleft() if self._kafka.troubles else None
+        place = self._ledger, self._partition
+        position = self._kafka.begins[place] + len(self._kafka.logs[place])
         if trouble is not Trouble.IN_DOUBT_LOST:
             self._kafka.apply(self._partition, batch)
         if trouble is not None:
             raise InDoubt(trouble.value)
+        return position
 
     async def close(self) -> None:
         self._over = True

@@ -79,13 +79,14 @@ class MortalJournal:
         self._journal = journal
         self._life = life
 
-    def replay(self) -> AsyncIterator[Sequence[Record]]:
-        return self._journal.replay()
+    def replay(self, start: int | None = None) -> AsyncIterator[Sequence[Record]]:
+        return self._journal.replay(start)
 
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: Batch) -> int | None:
         self._life.step()
-        await self._journal.commit(batch)
+        position = await self._journal.commit(batch)
         self._life.step()
+        return position
 
     async def close(self) -> None:
         await self._journal.close()

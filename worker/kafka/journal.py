@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata
 
 from worker.kafka.clients import AIOKAFKA, Clients
 from worker.kafka.connection import connection_options
@@ -23,6 +24,8 @@ from worker.stream.routing import partition_of
 log = logging.getLogger(__name__)
 CLOSE_S: Final = 3.0
 REPLAY_WAIT_MS: Final = 200
+REPLAYED_AT_ONCE: Final = 500
+TOLD_EVERY_S: Final = 5.0
 RETRY_MS: Final = 20
 
 
@@ -99,27 +102,44 @@ class KafkaLedger:
         self._kafka = kafka
         self._limits = limits
 
-    async def replay(self) -> AsyncIterator[Sequence[Record]]:
-        """The ledger, read committed, to the high watermark as it is now. However long it is, it must go forward."""
+    async def replay(self, start: int | None = None) -> AsyncIterator[Sequence[Record]]:
+        """The ledger, read committed, to the high watermark as it is now. However long it is, it must go forward.
+
+        From the offset `start`, None for its first; nothing, where it has no such offset.
+        """
         with in_doubt_if_lost():
-            end = await self._high_watermark()
+            begin, end = await self._bounds()
+            if start is None:
+                start = begin
+            if not begin <= start < end:
+                return
             consumer = self._reader("read_committed")
             try:
                 await consumer.start()
                 consumer.assign([self._ledger])
-                await consumer.seek_to_beginning(self._ledger)
+                consumer.seek(self._ledger, start)
+                told = asyncio.get_running_loop().time()
                 # The position, not the last record: the log may end in markers and in what compaction left.
                 while (position := await consumer.position(self._ledger)) < end:
                     yield await self._read_on(consumer, position, end)
+                    if asyncio.get_running_loop().time() > told + TOLD_EVERY_S:
+                        told = asyncio.get_running_loop().time()
+                        self._tell((position - start) / (end - start))
             finally:
                 await stopped(consumer, CLOSE_S)
+
+    def _tell(self, part: float) -> None:
+        topic, partition = self._ledger.topic, self._ledger.partition
+        log.info("%s-%d: %.0f %% of the ledger read", topic, partition, 100 * part)
 
     async def _read_on(self, consumer: AIOKafkaConsumer, position: int, end: int) -> Sequence[Record]:
         """The next records; maybe none, where the log only has markers. Raises InDoubt if nothing moves."""
         try:
             async with asyncio.timeout(self._limits.opening_deadline_s):
                 while True:
-                    batches = await consumer.getmany(self._ledger, timeout_ms=REPLAY_WAIT_MS)
+                    batches = await consumer.getmany(
+                        self._ledger, timeout_ms=REPLAY_WAIT_MS, max_records=REPLAYED_AT_ONCE
+                    )
                     if batches or await consumer.position(self._ledger) > position:
                         return [record_of(record) for records in batches.values() for record in records]
         except TimeoutError as error:
@@ -130,15 +150,17 @@ class KafkaLedger:
                 "find-hanging, and end it with kafka-transactions.sh abort"
             ) from error
 
-    async def _high_watermark(self) -> int:
+    async def _bounds(self) -> tuple[int, int]:
+        """The log's first offset, and its high watermark."""
         # A read_committed consumer's end_offsets is the last stable offset, which an open transaction holds back.
         consumer = self._reader("read_uncommitted")
         try:
             await consumer.start()
+            begins: Mapping[TopicPartition, int] = await consumer.beginning_offsets([self._ledger])
             ends: Mapping[TopicPartition, int] = await consumer.end_offsets([self._ledger])
         finally:
             await stopped(consumer, CLOSE_S)
-        return ends[self._ledger]
+        return begins[self._ledger], ends[self._ledger]
 
     def _reader(self, isolation: str) -> AIOKafkaConsumer:
         return self._clients.consumer(
@@ -168,13 +190,13 @@ class KafkaJournal(KafkaLedger):
         self._positions: dict[str, int] = {}
         self._over = False
 
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: Batch) -> int | None:
         """One transaction, wholly visible or not at all. Raises Fenced or InDoubt."""
         if self._over:
             raise InDoubt("this journal has ended")
         try:
             async with asyncio.timeout(self._limits.commit_deadline_s):
-                await self._transaction(batch)
+                return await self._transaction(batch)
         except (ProducerFenced, InvalidProducerEpoch) as error:
             self._over = True
             raise Fenced(str(error)) from error
@@ -186,7 +208,7 @@ class KafkaJournal(KafkaLedger):
             self._over = True
             raise
 
-    async def _transaction(self, batch: Batch) -> None:
+    async def _transaction(self, batch: Batch) -> int | None:
         self._begun()
         await self._producer.begin_transaction()
         moved = {
@@ -203,9 +225,16 @@ class KafkaJournal(KafkaLedger):
             for send in await self._send(part, records)
         ]
         # Before the commit, because aiokafka commits even when a send has failed.
-        await asyncio.gather(*sends)
+        written = await asyncio.gather(*sends)
         await self._producer.commit_transaction()
         self._positions.update(moved)
+        return self._place_of_head(written)
+
+    def _place_of_head(self, written: Iterable[RecordMetadata]) -> int | None:
+        """The offset of the ledger's last batch; a broker that had it already may not say."""
+        ledger = self._ledger.topic, self._ledger.partition
+        offsets = [batch.offset for batch in written if (batch.topic, batch.partition) == ledger]
+        return offsets[-1] if offsets and offsets[-1] >= 0 else None
 
     async def _placed(self, records: Iterable[Outgoing]) -> Mapping[TopicPartition, Sequence[Outgoing]]:
         """By the partition in which they are to appear in this order."""

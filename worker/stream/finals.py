@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final as Constant
 from typing import NamedTuple, Protocol
@@ -58,27 +58,126 @@ def final_of(entry: FinalEntry, *, keep_outcome: bool, by_payment: bool = False)
 
 
 class Finals(Protocol):
-    """refundRequestId → Final, of one partition; a cache of the ledger that can be rebuilt from it at any time."""
+    """refundRequestId → Final, of one partition."""
 
-    def get(self, refund_request_id: str) -> Final | None: ...
-    def put(self, refund_request_id: str, final: Final) -> None: ...
-    def drop(self, refund_request_id: str) -> None: ...
+    def get(self, refund_request_id: str) -> Final | None:
+        """The final refund with this id, None if there is none or its retention had passed at the opening."""
+        ...
+
+    def put(self, refund_request_id: str, final: Final) -> None:
+        """Remember it. Whether the ledger has it, or ever will, is not known yet."""
+        ...
+
+
+class LedgerCache(Finals, Protocol):
+    """What one partition's ledger says, as far as it was read or written; it can be rebuilt from there at any time.
+
+    Of what was only `put` nothing may outlive the opening: a cache that lasts has nothing that the ledger lacks. Raises
+    InDoubt, from any method, if it cannot be relied on any more: then the partition is opened anew.
+    """
+
+    @property
+    def position(self) -> int | None:
+        """The offset of a head of the ledger: all before it is in here. None: nothing is."""
+        ...
+
+    def unsettled(self) -> Iterable[tuple[bytes, bytes]]:
+        """Key and value of each entry that was not final there, the head's too."""
+        ...
+
+    async def expired(self) -> Collection[str]:
+        """Ids of final refunds whose retention had passed at the opening: unknown to `get`, and still in the ledger."""
+        ...
+
+    def keep(self, refund_request_id: str, final: Final, at: float) -> None:
+        """The ledger says that it is final, since `at` (Unix seconds)."""
+        ...
+
+    def note(self, key: bytes, value: bytes | None) -> None:
+        """The ledger's entry is not final; None: there is none any more."""
+        ...
+
+    def reached(self, position: int, at: float) -> None:
+        """All that the ledger had before `position`, where a head is, was said; it was so at `at` (Unix seconds)."""
+        ...
+
+    def committed(
+        self, entries: Iterable[tuple[bytes, bytes | None]], position: int | None, at: float
+    ) -> None:
+        """The ledger has these entries now, in this order. `position`, `at`: as in `reached`, if it is known."""
+        ...
+
+    def clear(self) -> None:
+        """Begin anew: it was of another ledger."""
+        ...
+
+    async def close(self) -> None:
+        """The opening has ended. Never raises."""
+        ...
+
+
+class LedgerCaches(Protocol):
+    """Where a partition's cache comes from, at each opening."""
+
+    async def open(self, partition: int, since: float) -> LedgerCache:
+        """`since`: the Unix seconds before which a final refund's retention has passed. Never raises."""
+        ...
 
 
 class FinalsInMemory:
-    """A dict: about 200 bytes per refund without stored outcomes."""
+    """A dict: about 200 bytes per refund without stored outcomes. It lasts as long as the opening."""
 
-    def __init__(self) -> None:
+    position: Constant = None
+
+    def __init__(self, since: float = 0.0) -> None:
+        self._since = since
         self._finals: dict[str, Final] = {}
+        self._expired: dict[str, None] = {}
 
     def get(self, refund_request_id: str) -> Final | None:
-        """The final refund with this id, None if there is none."""
         return self._finals.get(refund_request_id)
 
     def put(self, refund_request_id: str, final: Final) -> None:
-        """Remember it."""
         self._finals[refund_request_id] = final
 
-    def drop(self, refund_request_id: str) -> None:
-        """Forget it: its retention has passed."""
+    def unsettled(self) -> Iterable[tuple[bytes, bytes]]:
+        return ()
+
+    async def expired(self) -> Collection[str]:
+        return self._expired
+
+    def keep(self, refund_request_id: str, final: Final, at: float) -> None:
+        self._drop(refund_request_id)
+        if at < self._since:
+            self._expired[refund_request_id] = None
+        else:
+            self._finals[refund_request_id] = final
+
+    def note(self, key: bytes, value: bytes | None) -> None:  # noqa: ARG002 -- as the Protocol has it
+        self._drop(key.decode(errors="replace"))
+
+    def _drop(self, refund_request_id: str) -> None:
+        self._expired.pop(refund_request_id, None)
         self._finals.pop(refund_request_id, None)
+
+    def reached(self, position: int, at: float) -> None:
+        """Nothing lasts."""
+
+    def committed(
+        self, entries: Iterable[tuple[bytes, bytes | None]], position: int | None, at: float
+    ) -> None:
+        """It was put."""
+
+    def clear(self) -> None:
+        self._finals.clear()
+        self._expired.clear()
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class InMemory:
+    """A dict for each opening."""
+
+    async def open(self, partition: int, since: float) -> FinalsInMemory:  # noqa: ARG002 -- as the Protocol has it
+        return FinalsInMemory(since)

@@ -9,73 +9,20 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from worker.messages.ledger import HEAD_KEY, read_entry
-from worker.refunds.entry import REKEYING, FinalEntry, Head, OpaqueEntry, OpenEntry
-from worker.stream.finals import Finals, FinalsInMemory, final_of
+from worker.refunds.entry import REKEYING, Head, OpenEntry
 from worker.stream.offsets import Reader
 from worker.stream.partition import Partition
-from worker.stream.ports import Bounds, Inputs, Journal, Journals, Meter, Record, WrongLedger
+from worker.stream.ports import Bounds, Inputs, Journal, Journals, Meter, WrongLedger
 from worker.stream.rekeying import cure
+from worker.stream.replay import CachingJournal, Replayed, replay
 from worker.stream.scope import Scope
 from worker.stream.takeover import takeover
 
 log = logging.getLogger(__name__)
 RESTORED_AT_ONCE = 1_000
-
-
-@dataclass(slots=True)
-class Replayed:
-    """A ledger, read from its beginning: the last entry of each key. `by_payment`: records are keyed by it."""
-
-    finals: Finals
-    by_payment: bool = False
-    head: Head | None = None
-    entries: int = 0
-    open: dict[str, OpenEntry] = field(default_factory=dict)
-    opaque: set[str] = field(default_factory=set)
-    expired: dict[str, None] = field(default_factory=dict)
-
-    def take(self, record: Record, final_since: float, *, keep_outcomes: bool) -> None:
-        """Apply one ledger record. Finals older than `final_since` (Unix seconds) are noted as expired."""
-        if record.key is None:
-            raise WrongLedger(f"{_where(record)}: a record without a key is not a ledger entry")
-        if record.value is None:
-            return self._forget(record.key.decode(errors="replace"))
-        entry = read_entry(record.key, record.value)
-        self.entries += 1
-        match entry:
-            case Head():
-                self.head = entry
-            case OpenEntry():
-                self._forget(entry.refund_request_id)
-                self.open[entry.refund_request_id] = entry
-            case FinalEntry():
-                self._forget(entry.refund_request_id)
-                if entry.at < final_since:
-                    self.expired[entry.refund_request_id] = None
-                else:
-                    final = final_of(entry, keep_outcome=keep_outcomes, by_payment=self.by_payment)
-                    self.finals.put(entry.refund_request_id, final)
-            case OpaqueEntry(refund_request_id=name) if name.encode() == HEAD_KEY:
-                raise WrongLedger(
-                    f"{_where(record)}: the head was written by a newer release; run that release or a newer one"
-                )
-            case OpaqueEntry():
-                self._forget(entry.refund_request_id)
-                self.opaque.add(entry.refund_request_id)
-            case _:
-                raise WrongLedger(
-                    f"{_where(record)}: {entry.problem}; the ledger was damaged or written by something else"
-                )
-        return None
-
-    def _forget(self, refund_request_id: str) -> None:
-        self.open.pop(refund_request_id, None)
-        self.opaque.discard(refund_request_id)
-        self.expired.pop(refund_request_id, None)
-        self.finals.drop(refund_request_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +40,25 @@ async def open_partition(number: int, inputs: Inputs, journals: Journals, scope:
 
     Raises WrongLedger if the process must stop, Fenced or InDoubt if it has to be opened anew.
     """
+    since = scope.clock.now() - scope.limits.ledger_retention_s
     journal = await journals.open(number)
     try:
-        return await _open(number, inputs, journals, journal, scope)
+        cache = await scope.caches.open(number, since)
     except BaseException:
         await journal.close()
         raise
+    keeping = CachingJournal(journal, cache, scope)
+    try:
+        return await _open(number, inputs, journals, keeping, scope)
+    except BaseException:
+        await keeping.close()
+        raise
 
 
-async def _open(number: int, inputs: Inputs, journals: Journals, journal: Journal, scope: Scope) -> Opened:
-    replayed = Replayed(FinalsInMemory(), by_payment=scope.by_payment)
-    now = scope.clock.now()
-    async for records in journal.replay():
-        for record in records:
-            replayed.take(record, now - scope.limits.ledger_retention_s, keep_outcomes=scope.resend)
+async def _open(
+    number: int, inputs: Inputs, journals: Journals, journal: CachingJournal, scope: Scope
+) -> Opened:
+    replayed = await replay(journal, number, scope)
     bounds = await inputs.bounds(number)
     partitions = await inputs.partitions()
     if replayed.head is None and number > 0:
@@ -114,9 +66,9 @@ async def _open(number: int, inputs: Inputs, journals: Journals, journal: Journa
     head = _next_head(number, replayed, bounds, partitions, scope)
     readers = _readers(number, replayed.head, bounds, scope.meter)
     left = takeover(replayed.head, scope.clock.now(), scope)
-    partition = Partition(number, head, left, readers, replayed.finals, scope)
+    partition = Partition(number, head, left, readers, journal.cache, scope)
     now, mono = scope.clock.now(), scope.clock.monotonic()
-    partition.remember(replayed.opaque, replayed.expired)
+    partition.remember(replayed.opaque, await journal.cache.expired())
     if replayed.opaque:
         log.error("%d ledger entries were written by a newer release: held, not run", len(replayed.opaque))
     try:
@@ -146,7 +98,7 @@ def _next_head(
     found = replayed.head
     if found is None:
         # Offset 0 counts too: the first opening commits it, and calls may have followed.
-        if replayed.entries or any(bound.committed is not None for bound in bounds.values()):
+        if replayed.any or any(bound.committed is not None for bound in bounds.values()):
             raise WrongLedger(
                 f"partition {number} of {scope.topics.ledger} has no head, but group {scope.group!r} has been here: "
                 "the ledger was lost or is another one. Restore the topic; starting without it would refund again"
@@ -213,7 +165,3 @@ def _readers(number: int, head: Head | None, bounds: Mapping[str, Bounds], meter
             )  # fmt: skip
         readers[topic] = Reader(found.position, found.reach)
     return readers
-
-
-def _where(record: Record) -> str:
-    return f"{record.topic}-{record.partition}@{record.offset}"

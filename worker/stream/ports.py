@@ -83,12 +83,19 @@ class InputLost(Exception):
 class Journal(Protocol):
     """One opening's transactional writer. After any error only `close` may be called."""
 
-    def replay(self) -> AsyncIterator[Sequence[Record]]:
-        """The partition's ledger, read committed, up to the high watermark taken after the writer was initialised."""
+    def replay(self, start: int | None = None) -> AsyncIterator[Sequence[Record]]:
+        """The partition's ledger, read committed, up to the high watermark taken after the writer was initialised.
+
+        `start`: the offset to begin with, None for the log's first. Where the log has no such offset: nothing.
+        """
         ...
 
-    async def commit(self, batch: Batch) -> None:
-        """Apply the batch atomically. Raises Fenced or InDoubt; no other error leaves this method."""
+    async def commit(self, batch: Batch) -> int | None:
+        """Apply the batch atomically. Raises Fenced or InDoubt; no other error leaves this method.
+
+        Returns an offset of the ledger below which there are only earlier batches and the beginning of this one: its
+        head is there or comes after it. None if that is not known.
+        """
         ...
 
     async def close(self) -> None:

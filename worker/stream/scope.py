@@ -1,10 +1,11 @@
 """What all partitions of one worker share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.messages.command import CommandLimits
 from worker.refunds.entry import Pin
+from worker.stream.finals import InMemory, LedgerCaches
 from worker.stream.limits import Limits
 from worker.stream.ports import Clock, Gateway, Meter
 
@@ -48,6 +49,7 @@ class Scope:
     readable: Readable
     clock: Clock
     meter: Meter
+    caches: LedgerCaches = field(default_factory=InMemory)
 
     def configured(self, pin: Pin) -> bool:
         """Whether the account that a refund is pinned to can be called."""

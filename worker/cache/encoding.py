@@ -1,0 +1,81 @@
+"""What is remembered of a final refund, as bytes: short, because there are millions of them.
+
+Since when it is final (4 bytes, Unix seconds, rounded up), whether it succeeded, the lengths of digest and channel,
+digest, channel; and, only where there is more to say, that as JSON. Changing any of it means a new FORMAT.
+"""
+
+import math
+import struct
+import sys
+from collections.abc import Mapping
+from typing import Final as Constant
+
+import orjson
+
+from worker.messages.ledger import ledger_key, read_entry, write_entry
+from worker.refunds.entry import FinalEntry
+from worker.refunds.reply import NextAction
+from worker.stream.finals import Final
+
+FORMAT: Constant = 1
+_START: Constant = struct.Struct(">I?BB")
+_ADVICE: Constant[Mapping[str, NextAction]] = {advice.value: advice for advice in NextAction}
+
+
+def encoded(final: Final, at: float) -> bytes:
+    """`at`: Unix seconds since when it is final."""
+    channel = final.channel.encode()
+    start = _START.pack(math.ceil(at), final.succeeded, len(final.digest), len(channel))
+    return b"".join((start, final.digest, channel, _more(final)))
+
+
+def final_since(value: bytes) -> int:
+    """Unix seconds, of what `encoded` has made."""
+    since: int = _START.unpack_from(value)[0]
+    return since
+
+
+def decoded(refund_request_id: str, value: bytes) -> Final:
+    """What `encoded` was given. Raises ValueError, LookupError or struct.error for bytes that it did not make."""
+    _, succeeded, digest_size, channel_size = _START.unpack_from(value)
+    channel_at = _START.size + digest_size
+    more_at = channel_at + channel_size
+    digest = value[_START.size : channel_at]
+    channel = sys.intern(value[channel_at:more_at].decode())
+    if len(value) == more_at:
+        return Final(digest, None, succeeded, channel)
+    payment, at_provider, advice, made_from, stored = orjson.loads(value[more_at:])
+    return Final(
+        digest,
+        None if stored is None else _entry(refund_request_id, stored),
+        succeeded,
+        channel,
+        payment,
+        at_provider,
+        _ADVICE[advice],
+        bytes.fromhex(made_from),
+    )
+
+
+def _more(final: Final) -> bytes:
+    said = (final.payment, final.provider_request_id, final.next_action, final.made_from, final.entry)
+    if said == ("", "", NextAction.NONE, b"", None):
+        return b""
+    stored = None if final.entry is None else write_entry(final.entry).decode()
+    return orjson.dumps(
+        [
+            final.payment,
+            final.provider_request_id,
+            final.next_action.value,
+            final.made_from.hex(),
+            stored,
+        ]
+    )
+
+
+def _entry(refund_request_id: str, stored: str) -> FinalEntry:
+    match read_entry(ledger_key(refund_request_id), stored.encode()):
+        case FinalEntry() as entry:
+            return entry
+        case other:
+            raise ValueError(f"expected the final entry of {refund_request_id}: {other}")
