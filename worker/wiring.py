@@ -1,6 +1,7 @@
 """Puts the parts together: settings in, a running worker out."""
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -47,6 +48,7 @@ log = logging.getLogger(__name__)
 STOPPED_BY: Final = (signal.SIGTERM, signal.SIGINT)
 BATCH_OVERHEAD: Final = 512  # bytes that a batch adds to its records, rounded up
 RESUME_TRIES: Final = 10
+YOUNG_MAX: Final = 50_000  # new objects between two looks for cycles; a call under way has about a hundred
 EXIT_OK: Final = 0
 EXIT_WRONG: Final = 1
 
@@ -121,6 +123,8 @@ async def run(settings: Settings, source: Source) -> int:
 
     `settings` came from `source`, which is read again when it has changed, and on SIGHUP.
     """
+    # By default every 700 of them: most of those looks find calls that are still under way.
+    gc.set_threshold(YOUNG_MAX)
     try:
         return await _working(settings, source)
     except AddressUnusable as error:
