@@ -25,7 +25,7 @@ from tests.bench.compare.rsa import processor
 from tests.bench.compare.run import Plan
 from tests.bench.compare.show import show
 from tests.bench.compare.summary import last_line
-from tests.bench.compare.systems import SYSTEMS, NoPeers, before
+from tests.bench.compare.systems import SYSTEMS, USUAL, NoPeers, before
 from tests.bench.load import hottest_share
 from worker.demo.artifacts import CannotHave
 from worker.demo.broker import NoBroker, broker
@@ -68,7 +68,7 @@ class Names(click.ParamType[tuple[str, ...]]):
 )
 @click.option("--partitions", default=Plan().partitions, show_default=True, type=click.IntRange(1))
 @click.option(
-    "--systems", "system_names", default=",".join(SYSTEMS), show_default=True, type=Names(tuple(SYSTEMS))
+    "--systems", "system_names", default=",".join(USUAL), show_default=True, type=Names(tuple(SYSTEMS))
 )
 @click.option("--cases", "case_names", default=",".join(CASES), show_default=True, type=Names(tuple(CASES)))
 @click.option(

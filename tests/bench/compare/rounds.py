@@ -65,19 +65,28 @@ async def measure(
         bench = Bench(running.bootstrap_servers, folder, provider, admin, refunds(count), beside)
         progress = stack.enter_context(_progress(console))
         steps = [
-            (system, case)
+            (number, system, case)
             for number in range(rounds)
             for case in cases
             for system in order(systems, number)
             if takes_part(system, case)
         ]
         task = progress.add_task("", total=len(steps))
-        for system, case in steps:
-            progress.update(task, description=f"{case.name} {system.name}")
+        for number, system, case in steps:
+            progress.update(task, description=f"round {number + 1}: {case.name} {system.name}")
             last = len(runs) == len(steps) - 1
             runs.append(await bench.run(system, case, plan if last else replace(plan, profile=None)))
             progress.advance(task)
+            if not console.is_terminal:
+                console.print(line(number, runs[-1]))
     return runs
+
+
+def line(number: int, run: Measured) -> str:
+    """One run, for a log."""
+    cpu_us = run.cpu_s / max(run.done, 1) * 1_000_000
+    told = f"{run.done:,} of {run.asked:,} refunds in {run.seconds:.1f} s, CPU {cpu_us:,.0f} µs each"
+    return f"round {number + 1}: {run.case} {run.system}: {told}"
 
 
 def _progress(console: Console) -> Progress:

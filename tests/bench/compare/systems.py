@@ -54,8 +54,13 @@ SYSTEMS: Final[Mapping[str, System]] = {
         System("gather", "aiokafka and aiohttp, getmany and gather", 100, "gather"),
         System("faststream", "FastStream, a worker for each partition", 12, "fast_stream", own=True),
         System("quix", "Quix Streams with requests", 1, "quix", own=True),
+        System("faststream-first", "FastStream, committed first", 100, "fast_stream_first", own=True),
     )
 }
+
+
+USUAL: Final = ("worker", "naive", "gather", "faststream", "quix")
+"""Those of a whole run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """FastStream with its Kafka broker and aiohttp. `python -m tests.bench.peers.fast_stream PLACE`
 
-Its documentation has two ways to work on several records at once; this is the one that loses none: `NACK_ON_ERROR`
-with as many workers as there are partitions, of which it says that more would be idle.
+Its documentation has two ways to work on several records at once. This is the one that loses none: `NACK_ON_ERROR` with
+as many workers as there are partitions, of which it says that more would be idle. `fast_stream_first` is the other.
 """
 
 import asyncio
@@ -33,8 +33,8 @@ class Command(BaseModel):
     refundReason: str  # noqa: N815 - as above
 
 
-def application(place: Place) -> Any:
-    """The app, to be run."""
+def application(place: Place, **concurrency: Any) -> Any:
+    """The app, to be run. `concurrency`: `ack_policy` and `max_workers` of its subscriber."""
     merchant = Merchant.of(place)
     broker = KafkaBroker(place.bootstrap, acks="all", logger=None)
     app = FastStream(broker)
@@ -52,8 +52,7 @@ def application(place: Place) -> Any:
         place.commands,
         group_id=place.group,
         auto_offset_reset="earliest",
-        ack_policy=AckPolicy.NACK_ON_ERROR,
-        max_workers=place.partitions,
+        **concurrency,
     )
     async def refund(command: Command, message: KafkaMessage) -> None:
         session: aiohttp.ClientSession = app.context.get("session")
@@ -65,5 +64,11 @@ def application(place: Place) -> Any:
     return app
 
 
+def main(place: Place) -> None:
+    """Until the process is ended."""
+    app = application(place, ack_policy=AckPolicy.NACK_ON_ERROR, max_workers=place.partitions)
+    asyncio.run(app.run())
+
+
 if __name__ == "__main__":
-    asyncio.run(application(Place.given()).run())
+    main(Place.given())
