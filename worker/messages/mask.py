@@ -3,10 +3,12 @@ until known.
 """
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any, Final
 
 MASKED: Final = "***"
 FIELDS_MAX: Final = 64
+_SCALARS: Final = (str, int, float, bool, NoneType)
 
 _AMOUNT: Final = frozenset({"currency", "value"})
 _QUOTE: Final = frozenset(
@@ -79,4 +81,4 @@ def _field(name: str, value: object) -> object:
 
 def _plain(value: object, *, known: bool) -> object:
     # An amount's exchangeAmount is an object in an object: deeper than anybody has to read.
-    return value if known and isinstance(value, str | int | float | bool | None) else MASKED
+    return value if known and isinstance(value, _SCALARS) else MASKED
