@@ -166,6 +166,21 @@ async def test_a_refund_that_nothing_happens_to_is_said_to_be_delayed_in_time() 
         assert world.events == [("refund.delayed.v1", "b")]
 
 
+@in_virtual_time
+async def test_the_lag_of_each_partition_is_told_within_a_second() -> None:
+    world = World({"journal_after_s": 60.0}, partitions=2)
+    held = world.gateway.hold("a")
+    async with world.worker.running(0, 1):
+        await asyncio.sleep(2)
+        assert world.meter.lags == {0: 0, 1: 0}
+        world.ask("a")
+        await asyncio.sleep(1.5)
+        assert world.meter.lags == {0: 1, 1: 0}
+        held.give(SUCCEEDED)
+        await asyncio.sleep(1.5)
+        assert world.meter.lags == {0: 0, 1: 0}
+
+
 # Limits.
 
 

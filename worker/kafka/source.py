@@ -114,10 +114,7 @@ class KafkaSource:
     def _records(self, batches: Batches) -> list[Record]:
         self._next.update({part: batch[-1].offset + 1 for part, batch in batches.items() if batch})
         return [
-            record_of(record)
-            for batch in batches.values()
-            for record in batch
-            if TopicPartition(record.topic, record.partition) in self._resumed
+            record_of(record) for part, batch in batches.items() if part in self._resumed for record in batch
         ]
 
     async def _around(self, error: UnicodeDecodeError, records_max: int) -> list[Record]:
@@ -176,7 +173,8 @@ class KafkaSource:
         self._joined.pause(*paused)
 
     def _mine(self, partition: int) -> list[TopicPartition]:
-        return [part for part in self._joined.assignment() if part.partition == partition]
+        assigned = self._joined.assignment()
+        return [part for topic in self._topics if (part := TopicPartition(topic, partition)) in assigned]
 
     async def positions(self, partition: int) -> Mapping[str, int]:
         """After all that was polled. Empty if the partition is not assigned any more."""

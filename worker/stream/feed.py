@@ -1,6 +1,7 @@
 """What is read goes to the partitions that are open, and no more is read than they can take."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ from worker.stream.scope import Scope
 
 log = logging.getLogger(__name__)
 RESUME_BELOW: Final = 0.9  # of open_max
+LAGS_EVERY_S: Final = 1.0  # not at each poll: there are hundreds a second
 
 
 class Feed:
@@ -20,6 +22,7 @@ class Feed:
         self._owners = owners
         self._scope = scope
         self._full: set[int] = set()
+        self._told_lags = -math.inf
 
     def give(self, records: Sequence[Record]) -> None:
         """Hand them over, and pause what is full by them."""
@@ -32,7 +35,11 @@ class Feed:
                 owner.accept(part)
         for number, owner in self._owners.items():
             self.limit(number, owner)
-            self._scope.meter.lag(number, self._lag(number, owner))
+        mono = self._scope.clock.monotonic()
+        if mono - self._told_lags >= LAGS_EVERY_S:
+            self._told_lags = mono
+            for number, owner in self._owners.items():
+                self._scope.meter.lag(number, self._lag(number, owner))
 
     async def skip_markers(self) -> None:
         """Let the position pass the markers at the end of a log, or its lag would never be zero."""
