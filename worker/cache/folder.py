@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import orjson
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBufferManager, WriteOptions
 
 from worker.cache.encoding import FORMAT
-from worker.cache.store import RocksCache, state_of
+from worker.cache.store import RocksCache, State, state_of
 from worker.refunds.entry import ENTRY_VERSION
 from worker.stream.finals import FinalsInMemory, LedgerCache
 
@@ -79,29 +80,31 @@ class RocksCaches:
     async def _open(self, path: Path, identity: str, since: float) -> RocksCache:
         held = _held(path)
         try:
-            db = await asyncio.to_thread(self._opened, path, identity)
+            db = await asyncio.to_thread(self._opened, path, identity, self.now())
         except BaseException:
             os.close(held)
             raise
         return RocksCache(db, identity, since, partial(self._fail, path), partial(os.close, held))
 
-    def _opened(self, path: Path, identity: str) -> Rdict:
+    def _opened(self, path: Path, identity: str, now: float) -> Rdict:
         if path.exists() and path not in self._damaged:
             try:
-                db = self._rocks(path)
-                if self._believable(db, identity):
+                if (db := self._believed(path, identity, now)) is not None:
                     return db
-                db.close()
             except Exception as error:  # noqa: BLE001 -- whatever is wrong with it, it can be made again
                 log.warning("%s is damaged: %s", path, error)
         self._damaged.discard(path)
         shutil.rmtree(path, ignore_errors=True)
         return self._rocks(path)
 
-    def _believable(self, db: Rdict, identity: str) -> bool:
-        """Kafka forgets in time what was deleted: a cache that slept longer would bring it back."""
-        state = state_of(db)
-        return state is not None and state.identity == identity and abs(self.now() - state.at) <= AGE_MAX_S
+    def _believed(self, path: Path, identity: str, now: float) -> Rdict | None:
+        with ExitStack() as stack:
+            db = self._rocks(path)
+            stack.callback(db.close)
+            if not _believable(state_of(db), identity, now):
+                return None
+            stack.pop_all()
+            return db
 
     def _rocks(self, path: Path) -> Rdict:
         path.mkdir(mode=0o700, exist_ok=True)
@@ -136,3 +139,8 @@ def _held(path: Path) -> int:
         os.close(held)
         raise
     return held
+
+
+def _believable(state: State | None, identity: str, now: float) -> bool:
+    """Kafka forgets in time what was deleted: a cache that slept longer would bring it back."""
+    return state is not None and state.identity == identity and abs(now - state.at) <= AGE_MAX_S

@@ -68,6 +68,7 @@ class RocksCache:
         self._batch = WriteBatch(raw_mode=True)
         self._unsettled: set[bytes] = set()
         self._flushed_at = asyncio.get_running_loop().time()
+        self._closed = False
 
     # What is in it.
 
@@ -172,6 +173,7 @@ class RocksCache:
             self._db.delete_range(b"", b"\xff")
 
     async def close(self) -> None:
+        self._closed = True
         self._ahead.clear()
         # It waits for the disk, and goes on to its end whatever becomes of this task.
         await asyncio.to_thread(self._close)
@@ -198,5 +200,6 @@ class RocksCache:
         try:
             yield
         except Exception as error:
-            self._failed()
+            if not self._closed:
+                self._failed()
             raise InDoubt(f"the cache of the ledger cannot be used: {error!r}") from error
