@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -38,6 +39,7 @@ from worker.settings import Settings, Source, accounts, command_limits
 from worker.settings.commands import fingerprint
 from worker.stream import growth
 from worker.stream.engine import Engine
+from worker.stream.finals import InMemory, LedgerCaches
 from worker.stream.growth import Found, Plan
 from worker.stream.limits import Limits
 from worker.stream.opening import open_partition
@@ -69,9 +71,13 @@ async def gateways(
 
 
 def scope_of(
-    settings: Settings, readable: Readable, channels: Mapping[str, ChannelGateway], metrics: Metrics
+    settings: Settings,
+    readable: Readable,
+    channels: Mapping[str, ChannelGateway],
+    metrics: Metrics,
+    caches: LedgerCaches | None = None,
 ) -> Scope:
-    """What all partitions share."""
+    """What all partitions share. `caches` None: a ledger is read into memory."""
     stream, topics = settings.stream, settings.topics
     limits = limits_of(settings)
     deadline_s = max(channel.deadline_s for channel in settings.channels.values())
@@ -88,7 +94,23 @@ def scope_of(
         readable=readable,
         clock=SystemClock(),
         meter=metrics,
+        caches=caches or InMemory(),
     )
+
+
+def caches_of(settings: Settings) -> LedgerCaches:
+    """Where the ledger's final refunds are remembered."""
+    if not settings.ledger_cache.folder:
+        return InMemory()
+    from worker.cache.folder import Kept, RocksCaches
+
+    kept = Kept(
+        settings.topics.ledger,
+        settings.kafka.group_id,
+        settings.stream.routing_key,
+        outcomes=settings.stream.duplicates == "resend",
+    )
+    return RocksCaches(Path(settings.ledger_cache.folder), kept, SystemClock().now)
 
 
 def readable_of(settings: Settings, loaded: Mapping[str, Channel]) -> Readable:
@@ -146,7 +168,7 @@ async def _working(settings: Settings, source: Source) -> int:
         metrics.watch_heartbeat(records.heartbeat_age_s)
         control = KafkaControl(settings.kafka, settings.topics.control, clock)
         metrics.watch_control(control.age_s)
-        scope = scope_of(settings, readable, channels, metrics)
+        scope = scope_of(settings, readable, channels, metrics, caches_of(settings))
         engine = Engine(records, journals_of(settings), control, scope)
         url = await stack.enter_async_context(serving(settings.http, engine, metrics.registry))
         log.info("metrics and health at %s", url)

@@ -13,6 +13,7 @@ from worker.settings.console import ConsoleSettings
 from worker.settings.model import (
     HttpSettings,
     KafkaSettings,
+    LedgerCacheSettings,
     LogSettings,
     ShapeSettings,
     StreamSettings,
@@ -32,6 +33,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "`[notifications]`": NotificationSettings,
     "`[console]`": ConsoleSettings,
     "`[stream]`": StreamSettings,
+    "`[ledger_cache]`": LedgerCacheSettings,
     "`[http]`": HttpSettings,
     "`[log]`": LogSettings,
 }

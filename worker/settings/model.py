@@ -125,6 +125,16 @@ class ShapeSettings(Section):
     channel: str = Field("", description="the mainland channel of commands that name none; empty: they must")
 
 
+class LedgerCacheSettings(Section):
+    """Where the ledger's final refunds are kept on this machine's disk."""
+
+    folder: str = Field(
+        "",
+        description="a folder for a copy of the ledger's final refunds, about 130 bytes each, which may be deleted at any "
+        "time; empty: they are kept in memory, 310 bytes each, and read anew at every opening",
+    )
+
+
 class HttpSettings(Section):
     """Where metrics and health are served."""
 
@@ -161,6 +171,7 @@ class Settings(BaseSettings):
     shapes: ShapeSettings = ShapeSettings()
     notifications: NotificationSettings = NotificationSettings()
     console: ConsoleSettings = ConsoleSettings()
+    ledger_cache: LedgerCacheSettings = LedgerCacheSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 
