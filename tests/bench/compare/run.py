@@ -32,6 +32,8 @@ WARM_MAX_S: Final = 60.0
 SHARE: Final = 0.97
 GRACE_S: Final = 1.0
 LEAD_S: Final = 0.05
+CALL_S: Final = 0.003
+"""What a refund takes at least, all told, where one is made after the other."""
 FULL_MAX_S: Final = 60.0
 
 
@@ -52,9 +54,11 @@ class Plan:
         if case.per_s is not None:
             return round(case.per_s * self.seconds)
         count = self.refunds * case.times
-        if not (system.module and case.delay_s):
-            return count
-        return min(count, round(system.in_flight * self.seconds / case.delay_s))
+        return (
+            min(count, round(system.in_flight * self.seconds / (case.delay_s + CALL_S)))
+            if system.module
+            else count
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ OTHERS_TOLD: Final = 0.1
 
 def show(runs: Sequence[Measured], systems: Sequence[System], console: Console) -> None:
     """A line for each figure, a column for each system; medians, and the least and the most of all rounds."""
-    table = Table("", *(system.name for system in systems), box=box.SIMPLE)
+    table = Table("", *(system.name for system in systems), box=box.SIMPLE, padding=(0, 0))
     found = [spreads(runs, system.name) for system in systems]
     for figure in FIGURES:
         if any(figure.name in each for each in found):
@@ -41,4 +41,4 @@ def _cell(told: tuple[Figure, Spread] | None) -> str:
         return ""
     figure, value = told
     median, least, most = (f"{one:,.{figure.digits}f}" for one in (value.median, value.least, value.most))
-    return f"{median} ({least}–{most})"
+    return median if least == most else f"{median}\n{least}–{most}"
