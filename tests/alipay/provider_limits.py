@@ -4,7 +4,7 @@ import heapq
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from worker.alipay.pace import Pace, Turn
 
@@ -14,16 +14,14 @@ BACK_S: Final = (0.005, 0.03)
 
 
 class Limiter(Protocol):
-    """The provider's side. `rate`: calls a second, which the provider may change."""
-
-    rate: float
+    """The provider's side."""
 
     def lets_pass(self, now: float) -> bool: ...
 
 
 @dataclass(slots=True)
 class Bucket:
-    """A token bucket, or a leaking one: the calls of `seconds` may come at once, two at least."""
+    """`rate` calls a second in the long run: the calls of `seconds` may come at once, two at least."""
 
     rate: float
     seconds: float
@@ -56,15 +54,41 @@ class Window:
         return True
 
 
-def token_bucket(rate: float) -> Limiter:
+@dataclass(slots=True)
+class Cluster:
+    """Machines of which each lets an equal part pass, while calls come to them by chance."""
+
+    machines: list[Bucket]
+    _chance: random.Random = field(default_factory=lambda: random.Random(2))
+
+    @classmethod
+    def of(cls, count: int, rate: float) -> Self:
+        return cls([Bucket(rate / count, 1.0) for _ in range(count)])
+
+    def lets_pass(self, now: float) -> bool:
+        return self._chance.choice(self.machines).lets_pass(now)
+
+
+@dataclass(slots=True)
+class Moody:
+    """Throttles this share of calls, however few there are."""
+
+    share: float
+    _chance: random.Random = field(default_factory=lambda: random.Random(2))
+
+    def lets_pass(self, now: float) -> bool:
+        return self._chance.random() >= self.share
+
+
+def token_bucket(rate: float) -> Bucket:
     return Bucket(rate, 1.0)
 
 
-def leaky_bucket(rate: float) -> Limiter:
+def leaky_bucket(rate: float) -> Bucket:
     return Bucket(rate, 0.1)
 
 
-KINDS: Final[dict[str, Callable[[float], Limiter]]] = {
+KINDS: Final[dict[str, Callable[[float], Bucket | Window]]] = {
     "token bucket": token_bucket,
     "fixed window": Window,
     "leaky bucket": leaky_bucket,

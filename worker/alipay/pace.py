@@ -17,9 +17,12 @@ BURST_S: Final = 1.0
 EARLY_S: Final = 0.001
 LATE_S: Final = 0.05
 """How far the line makes up for late turns: each timer is late by a part of a millisecond."""
-CUT: Final = 0.1
+CUT: Final = 0.05
 """How far below the ceiling a cut leads, and how far above it the ceiling is forgotten."""
 PASSED_MIN: Final = 0.1
+MOST: Final = 0.5
+TOLERATED: Final = 0.005
+"""This share of throttled calls cuts nothing: providers have more than one machine, and these do not count alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class _Unlimited:
 
     sent: int
     seconds: float
-    throttled: int = 1
+    throttled: int
 
     @property
     def passed(self) -> float:
@@ -101,11 +104,11 @@ class Pace:
         self._limited_at = 0.0
         self._cuts = 0
         self._turns = 0  # since the last cut
-        self._throttled = 0  # of these
+        self._throttled: deque[float] = deque()  # of these, when it was said
         self._next_at = 0.0
         self._waiting = 0
         self._queue = asyncio.Lock()
-        # Bounded by what a channel can send in RECENT_S; only counted, so old turns are dropped at each look.
+        # Both are bounded by what a channel can send in RECENT_S, and only counted: older ones are dropped before.
         self._recent: deque[float] = deque()
 
     @property
@@ -137,11 +140,18 @@ class Pace:
         if turn.cut != self._cuts:
             self._hear_out(turn)
             return
-        self._throttled += 1
+        now = self._clock()
+        self._throttled.append(now)
+        sent, seconds = self._sent(now)
+        answered = min(sent, turn.number)
+        if len(self._throttled) <= TOLERATED * answered:
+            return
         if self._limit is None:
-            self._cut_first()
+            self._cut_first(_Unlimited(sent, seconds, len(self._throttled)))
         elif turn.at - self._limited_at >= self._settings.cut_pause_s:
-            self._cut(self._limit, turn)
+            # A growing rate is above what was sent of late, but one that is far above was not made use of.
+            used = min(self._limit.rate, 2 * sent / max(seconds, BURST_S))
+            self._cut(used, len(self._throttled), answered)
 
     def ramp(self, rate: float) -> None:
         """Go on at `rate`, faster as long as all goes well: a halt's whole backlog must not come at once."""
@@ -150,13 +160,11 @@ class Pace:
         elif rate < self._limit.rate:
             self._begin(_Limit(rate, self._limit.ceiling))
 
-    def _cut_first(self) -> None:
+    def _cut_first(self, unlimited: _Unlimited) -> None:
         """To a little below what passes. The answers to all that is under way tell how much: no turn before these."""
-        now = self._clock()
-        unlimited = _Unlimited(*self._sent(now))
         self._begin(_Limit(unlimited.passed * (1 - CUT)))
         self._unlimited = unlimited
-        self._next_at = now + self._settings.cut_pause_s
+        self._next_at = self._limited_at + self._settings.cut_pause_s
 
     def _hear_out(self, turn: Turn) -> None:
         """Of a call from before a cut. Only of the first cut does it tell something new."""
@@ -165,22 +173,25 @@ class Pace:
             lower = max(self._unlimited.passed * (1 - CUT), self._settings.rate_min)
             self._limit.rate = min(self._limit.rate, lower)
 
-    def _cut(self, limit: _Limit, turn: Turn) -> None:
+    def _cut(self, used: float, throttled: int, answered: int) -> None:
         """To a little below what passes: nearly all that was sent, or much less if throttling goes on after a cut."""
-        sent, seconds = self._sent(self._clock())
-        # A growing rate is above what was sent of late, but one that is far above was not made use of.
-        used = min(limit.rate, 2 * sent / max(seconds, BURST_S))
-        passed = max(1 - (self._throttled - 1) / turn.number, PASSED_MIN)
-        ceiling = max(used * passed, self._settings.rate_min / (1 - CUT))
-        self._begin(_Limit(ceiling * (1 - CUT), ceiling))
+        share = max(1 - (throttled - 1) / answered, PASSED_MIN)  # one alone tells that the ceiling is here
+        passed = max(used * share, self._settings.rate_min / (1 - CUT))
+        # Where most was throttled, the ceiling is somewhere far below, or the provider is in trouble.
+        known = throttled <= MOST * answered
+        self._begin(_Limit(passed * (1 - CUT), passed if known else None))
 
     def _begin(self, limit: _Limit) -> None:
         limit.rate = max(limit.rate, self._settings.rate_min)
         self._limit, self._unlimited = limit, None
         self._limited_at = self._clock()
         self._next_at = max(self._next_at, self._limited_at)
+        self._begin_to_count()
+
+    def _begin_to_count(self) -> None:
         self._cuts += 1
-        self._turns = self._throttled = 0
+        self._turns = 0
+        self._throttled.clear()
 
     async def _stand_in_line(self) -> None:
         self._waiting += 1
@@ -207,8 +218,7 @@ class Pace:
         sent, _ = self._sent(now)
         if now - self._limited_at >= self._settings.calm_s and self._limit.rate > 2 * sent / RECENT_S:
             self._limit = self._unlimited = None
-            self._cuts += 1
-            self._turns = self._throttled = 0
+            self._begin_to_count()
 
     def _sent(self, now: float) -> tuple[int, float]:
         """How many calls of late, in how many seconds."""
@@ -216,5 +226,6 @@ class Pace:
         return len(self._recent), now - self._recent[0] if self._recent else 0.0
 
     def _forget(self, now: float) -> None:
-        while self._recent and self._recent[0] <= now - RECENT_S:
-            self._recent.popleft()
+        for counted in (self._recent, self._throttled):
+            while counted and counted[0] <= now - RECENT_S:
+                counted.popleft()
