@@ -265,6 +265,24 @@ async def test_releasing_a_brake_keeps_the_doubt_about_what_its_owner_is_sending
 
 
 @in_virtual_time
+async def test_after_a_rest_an_outcome_is_committed_at_once_and_the_next_ones_together() -> None:
+    world = World({"commit_interval_s": 2.0})
+    async with world.worker.running():
+        await asyncio.sleep(3)
+        world.ask("a")
+        await asyncio.sleep(0.1)
+        assert world.outcomes("a") == ["refund.succeeded.v1"]
+        committed = len(world.kafka.batches)
+        for name in "bcd":
+            world.ask(name)
+            await asyncio.sleep(0.5)
+        assert len(world.kafka.batches) == committed
+        await asyncio.sleep(1)
+        assert len(world.kafka.batches) == committed + 1
+        assert [subject for _, subject in world.events] == list("abcd")
+
+
+@in_virtual_time
 async def test_a_full_batch_does_not_wait_for_the_interval() -> None:
     world = World({"commit_interval_s": 30.0, "commit_records_max": 4})
     async with world.worker.running():

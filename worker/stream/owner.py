@@ -41,7 +41,7 @@ class Owner:
         self._closing = False
         self._fault: Exception | None = None
         self._until = 0.0
-        self._pending_since: float | None = None
+        self._expected = False  # whether the loop's pause ends in time for what is pending
         self._committed_mono = opened.mono
         self._committed_now = opened.now
 
@@ -86,7 +86,7 @@ class Owner:
         verdict = self.partition.answered(
             refund, attempt, reply, self._scope.clock.now(), seconds, overtaken=overtaken
         )
-        if self._pending_since is None or self._pending() >= self._scope.limits.commit_records_max:
+        if not self._expected or self._pending() >= self._scope.limits.commit_records_max:
             self._wake.set()
         return verdict
 
@@ -194,19 +194,21 @@ class Owner:
         clock, limits = self._scope.clock, self._scope.limits
         mono = clock.monotonic()
         until = min(self._committed_mono + limits.quiet_commit_s, mono + 1.0)
+        self._expected = self._pending() > 0
         if self._stale():
             until = mono
-        elif self._pending():
-            since = mono if self._pending_since is None else self._pending_since
-            until = min(until, since + limits.commit_interval_s)
+        elif self._expected:
+            until = min(until, self._committed_mono + limits.commit_interval_s)
         if self.partition.books.unjournaled:
             until = min(until, mono + limits.journal_after_s / 4)
-        if (timer := self.partition.schedule.next_moment) is not None:
-            until = min(until, mono + max(timer - clock.now(), 0))
+        if (due_at := self.partition.schedule.next_moment) is not None:
+            until = min(until, mono + due_at - clock.now())
         self._wake.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(until - mono, 0)):
-                await self._wake.wait()
+        timer = asyncio.get_running_loop().call_later(until - mono, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
 
     def _pending(self) -> int:
         return self.partition.books.pending + (len(self._deferred) if self._heard() else 0)
@@ -225,12 +227,8 @@ class Owner:
         ):
             return True
         pending = self._pending()
-        if not pending:
-            self._pending_since = None
-            return False
-        if self._pending_since is None:
-            self._pending_since = mono
-        return pending >= limits.commit_records_max or mono - self._pending_since >= limits.commit_interval_s
+        rested = mono - self._committed_mono >= limits.commit_interval_s
+        return pending >= limits.commit_records_max or (pending > 0 and rested)
 
     async def _commit(self) -> None:
         clock = self._scope.clock
@@ -239,7 +237,6 @@ class Owner:
         # Refunds that a signal has woken: the ledger says so before they are called.
         woken = self.partition.signals.waking.take(now)
         batch = self.partition.books.batch(mono)
-        self._pending_since = None
         await self._journal.commit(batch)
         # The proof is as old as the moment before the transaction began.
         self._committed_now, self._committed_mono = now, mono
