@@ -58,10 +58,8 @@ def sent(attempt: Attempt, now: float, quiet_s: float) -> Attempt:
 
 def answered(attempt: Attempt, now: float, seconds: float, quiet_s: float) -> Attempt:
     """The attempt once its call, `seconds` long, has ended at `now`: only now is it known that no byte follows."""
-    attempt = replace(attempt, age_s=attempt.age_s + seconds)
-    if attempt.stage is not Stage.SUBMIT:
-        return attempt
-    return replace(attempt, quiet_at=max(attempt.quiet_at, now + quiet_s))
+    quiet_at = max(attempt.quiet_at, now + quiet_s) if attempt.stage is Stage.SUBMIT else attempt.quiet_at
+    return replace(attempt, age_s=attempt.age_s + seconds, quiet_at=quiet_at)
 
 
 def inherited(attempt: Attempt, now: float, quiet_s: float, possible_since: float) -> Attempt:

@@ -123,7 +123,7 @@ def decide(
     """
     if attempt.stage is Stage.SUBMIT:
         attempt = _learnt(attempt, reply, terms)
-    if not isinstance(reply, NotFound):
+    if attempt.absences and not isinstance(reply, NotFound):
         attempt = replace(attempt, absences=0)
     rule = policy[attempt.stage, type(reply)]
     match rule:
@@ -160,7 +160,7 @@ def _learnt(attempt: Attempt, reply: Reply, terms: Terms) -> Attempt:
     """What a refund call's reply says about whether money can have moved."""
     if leaves_doubt(reply):
         final = isinstance(reply, Succeeded) and not terms.asynchronous
-        return replace(attempt, ambiguous=attempt.ambiguous or not final)
+        return attempt if final else replace(attempt, ambiguous=True)
     if isinstance(reply, Unknown | Misconfigured | Unfunded) and not attempt.ambiguous:
         # Nobody has taken this refund up yet: the window in which its id is remembered has not begun.
         return replace(attempt, first_sent_at=None)

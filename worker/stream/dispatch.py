@@ -123,7 +123,10 @@ class Dispatcher:
         finally:
             line.in_flight -= 1
         # Not after a cancellation: that is the end, and no other call may follow.
-        asyncio.get_running_loop().call_later(line.gateway.terms.payment_spacing_s, self._free, call)
+        if (rest_s := line.gateway.terms.payment_spacing_s) > 0:
+            asyncio.get_running_loop().call_later(rest_s, self._free, call)
+        else:
+            self._pass_on(call)
         self._pump()
 
     async def _make(self, line: Line, call: Call) -> None:

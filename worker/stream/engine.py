@@ -47,14 +47,15 @@ class Engine:
     async def run(self) -> None:
         """Work until `stop`. Raises WrongLedger, InputLost or a fault of ours; nothing is lost by it."""
         running = [asyncio.create_task(self._dispatcher.run())]
+        stopping = asyncio.create_task(self._stop.wait())
         try:
-            if (said := await self._unless_stopped(self._control.start())) is not None:
+            if (said := await _unless(stopping, self._control.start())) is not None:
                 self._dispatcher.heed(said)
                 running.append(asyncio.create_task(self._heed()))
                 for task in running:
                     task.add_done_callback(self._ended)
-                await self._unless_stopped(self._source.start(self._assigned, self._revoked))
-                await self._poll()
+                await _unless(stopping, self._source.start(self._assigned, self._revoked))
+                await self._poll(stopping)
         finally:
             self._stop.set()
             until = self._scope.clock.monotonic() + self._scope.limits.drain_s
@@ -74,7 +75,7 @@ class Engine:
             # More often than a call needs to hear it, or one would wait for that.
             self._dispatcher.heed(await self._control.poll(self._scope.limits.lease_s / HEEDS_PER_LEASE))
 
-    async def _poll(self) -> None:
+    async def _poll(self, stopping: asyncio.Task[Any]) -> None:
         limits, clock = self._scope.limits, self._scope.clock
         while not self._stop.is_set():
             has_room = await self._dispatcher.room(limits.poll_wait_s)
@@ -82,22 +83,11 @@ class Engine:
                 continue
             # A poll does not end while the group is being rearranged, however short its wait.
             polling = self._source.poll(limits.poll_records_max, limits.poll_wait_s)
-            records = await self._unless_stopped(polling)
+            records = await _unless(stopping, polling)
             self._polled_mono = clock.monotonic()
             self._feed.give(records or ())
             if not records:
                 await self._feed.skip_markers()
-
-    async def _unless_stopped(self, work: Coroutine[Any, Any, Result]) -> Result | None:
-        """The work's result; None if `stop` was called first."""
-        working, stopping = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-            return working.result() if working.done() else None
-        finally:
-            for task in (working, stopping):
-                task.cancel()
-            await asyncio.gather(working, stopping, return_exceptions=True)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """What runs beside the polls must not end unnoticed: nobody cancels it before the stop."""
@@ -261,3 +251,15 @@ class Engine:
         if self._serving and control_s > self._scope.heartbeat_max_s:
             reasons.append(f"not known for {control_s:.0f} s what operators have halted")
         return reasons
+
+
+async def _unless(stopping: asyncio.Task[Any], work: Coroutine[Any, Any, Result]) -> Result | None:
+    """The work's result; None if `stopping` has ended first."""
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        if not working.done():
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)

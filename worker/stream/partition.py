@@ -200,13 +200,10 @@ class Partition:
         if (notice := refund.entry.notice) is not None:
             floor_s = gateway.terms.backoff.floor_s
             verdict = heeded(verdict, attempt, reply, notice, now, floor_s, unasked=refund.hinted)
-        past = Past(
-            now,
-            attempt.stage,
-            type(reply).__name__,
-            getattr(reply, "code", "") or getattr(reply, "reason", ""),
-        )
-        refund.entry = replace(refund.entry, history=(*refund.entry.history, past)[-HISTORY_MAX:])
+        if not isinstance(verdict, Outcome):  # what is final is known by its outcome alone
+            said = getattr(reply, "code", "") or getattr(reply, "reason", "")
+            past = Past(now, attempt.stage, type(reply).__name__, said)
+            refund.entry = replace(refund.entry, history=(*refund.entry.history, past)[-HISTORY_MAX:])
         match verdict:
             case Outcome():
                 self._close(refund, verdict, now)

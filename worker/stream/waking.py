@@ -49,7 +49,7 @@ class Waking:
 
         To be marked before they are called: until then the ledger says that nobody has ever called for them.
         """
-        if not self._payments_known(now):
+        if not self.halted or not self._payments_known(now):
             return []
         left = [self.halted.popleft() for _ in range(min(count, len(self.halted)))]
         live = [(refund, self._schedule.free_at(refund, now) <= now) for refund in left if not refund.closed]
