@@ -131,9 +131,17 @@ bench: $(STAMP) .cache/bench/.installed  ## this worker and the loops people wri
 bench-open: $(STAMP)  ## what 100,000 refunds in back-off cost; BENCH="--count 10000" passes options on
 	$(BIN)/python -m tests.bench.open_refunds $(BENCH)
 
+.PHONY: bench-state
+bench-state: $(STAMP)  ## what 10,000,000 final refunds in one partition cost, with their cache and without; BENCH="--count 1000000 --open 100000"
+	$(BIN)/python -m tests.bench.state $(BENCH)
+
 .PHONY: bench-isolation
 bench-isolation: $(STAMP)  ## what stuck refunds cost the others, and where a limited rate settles; BENCH="--rounds 1 --limit 50"
 	$(BIN)/python -m tests.bench.isolation $(BENCH)
+
+.PHONY: bench-partitions
+bench-partitions: $(STAMP)  ## what 12, 48 and 200 partitions cost one process; BENCH="--partitions 12 --rate 100"
+	$(BIN)/python -m tests.bench.partitions $(BENCH)
 
 .PHONY: format
 format: $(STAMP)  ## put the code into its format

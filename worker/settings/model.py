@@ -130,8 +130,8 @@ class LedgerCacheSettings(Section):
 
     folder: str = Field(
         "",
-        description="a folder for a copy of the ledger's final refunds, about 130 bytes each, which may be deleted at any "
-        "time; empty: they are kept in memory, 310 bytes each, and read anew at every opening",
+        description="a folder for a copy of the ledger's final refunds, 130 bytes each, which may be deleted any time; "
+        "empty: they are in memory, 310 bytes each, and read anew at every opening",
     )
 
 

@@ -116,13 +116,13 @@ async def replay(journal: CachingJournal, number: int, scope: Scope) -> Replayed
             if count % TAKEN_AT_ONCE == 0:
                 await asyncio.sleep(0)
         known, replayed.head = replayed.head, None
-        await _read(journal, replayed, position, scope)
+        await _read(journal, replayed, position, number, scope)
         if _continues(known, replayed.head):
             return replayed
         log.warning("partition %d: the cache is not of this ledger: read anew", number)
         cache.clear()
     replayed = _replayed(cache, scope)
-    await _read(journal, replayed, None, scope)
+    await _read(journal, replayed, None, number, scope)
     return replayed
 
 
@@ -130,9 +130,12 @@ def _replayed(cache: LedgerCache, scope: Scope) -> Replayed:
     return Replayed(cache, keep_outcomes=scope.resend, by_payment=scope.by_payment)
 
 
-async def _read(journal: CachingJournal, replayed: Replayed, start: int | None, scope: Scope) -> None:
-    began_at, position = scope.clock.now(), None
+async def _read(
+    journal: CachingJournal, replayed: Replayed, start: int | None, number: int, scope: Scope
+) -> None:
+    began_at, began_mono, position, count = scope.clock.now(), scope.clock.monotonic(), None, 0
     async for records in journal.replay(start):
+        count += len(records)
         for record in records:
             replayed.take(record)
             if record.key == HEAD_KEY:
@@ -141,6 +144,8 @@ async def _read(journal: CachingJournal, replayed: Replayed, start: int | None, 
             journal.cache.reached(position, began_at)
         # The client may have more at hand, and would not wait for it: other partitions' calls and heartbeats must not.
         await asyncio.sleep(0)
+    seconds = scope.clock.monotonic() - began_mono
+    log.info("partition %d: %d records of its ledger read in %.1f s", number, count, seconds)
 
 
 def _continues(known: Head | None, found: Head | None) -> bool:
