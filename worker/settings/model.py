@@ -139,7 +139,10 @@ class HttpSettings(Section):
     """Where metrics and health are served."""
 
     host: str = Field("0.0.0.0", description="the address to listen on")  # noqa: S104 - probes come from outside
-    port: Annotated[int, Field(ge=0, le=65_535)] = Field(8080, description="the port; 0 takes a free one")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        8080,
+        description="the port; 0 takes a free one; with `run --processes` the next process has the next port",
+    )
 
 
 class LogSettings(Section):
