@@ -3,6 +3,7 @@
 import math
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ async def test_every_refund_has_one_outcome_whoever_makes_it(real_kafka: Broker,
     show(runs, systems, console)
     told = last_line(runs, ("worker", "gather"), {})
     expected = {figure.name for figure in FIGURES if figure.case is FULL}
+    assert {"ratio", "refunds_per_s", "rss_mb"} <= expected
     assert expected <= told.keys()
     assert expected <= told["peers"]["gather"].keys()
 
@@ -88,6 +90,15 @@ def test_the_answers_of_the_last_line_are_medians_over_the_rounds() -> None:
     assert told["ratio"] == 8.0
     assert told["peers"]["gather"]["cpu_us"] == 4_000.0
     assert (told["signature_us"], told["rounds"]) == (250.0, 3)
+
+
+def test_who_did_not_keep_up_has_no_cpu_time_per_refund_but_a_share_that_was_done() -> None:
+    paced = replace(run("worker", cpu_s=0.1), case=OFFERED.name, latencies_s=(0.1,))
+    runs = [replace(paced, done=94), replace(paced, system="gather", done=95)]
+    told = last_line(runs, ("worker", "gather"), {})
+    assert told["done_500_per_s"] == 0.94
+    assert "cpu_us_500_per_s" not in told
+    assert told["peers"]["gather"]["cpu_us_500_per_s"] == 1_052.6
 
 
 def test_systems_take_turns_at_being_the_first() -> None:
