@@ -321,10 +321,13 @@ def main(words: Sequence[str] | None = None) -> None:
     for name in ("seconds", "per_s", "delay_s", "stuck_share", "stuck_s", "limit_s"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Plan(), name))
     parser.add_argument(
-        "--limit", type=int, action="append", help="calls a second, may be given several times"
+        "--limit",
+        type=int,
+        action="append",
+        help="calls a second, may be given several times; 0: no such run",
     )
     given = vars(parser.parse_args(words))
-    limits = tuple(given.pop("limit") or Plan().limits)
+    limits = tuple(limit for limit in given.pop("limit") or Plan().limits if limit)
     plan = replace(Plan(), limits=limits, **given)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = Console(highlight=False)
