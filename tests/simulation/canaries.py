@@ -29,8 +29,8 @@ EVERYWHERE: Final = (
         "the transaction is committed before its sends are awaited",
         "G1",
         "kafka/journal.py",
-        "        await asyncio.gather(*sends)\n",
-        "",
+        "        written = await asyncio.gather(*sends)\n",
+        "        written = ()\n",
     ),
     _one(
         "a producer is used again after a time-out, with its EndTxn still on the way",
@@ -58,9 +58,9 @@ EVERYWHERE: Final = (
     _one(
         "the ledger is not replayed, but for its head",
         "G2",
-        "stream/opening.py",
-        "            replayed.take(record,",
-        "            if record.key != HEAD_KEY:\n                continue\n            replayed.take(record,",
+        "stream/replay.py",
+        "            replayed.take(record)\n",
+        "            if record.key != HEAD_KEY:\n                continue\n            replayed.take(record)\n",
     ),
     Canary(
         "the ledger is replayed to its last stable offset, before the writer is initialised",
@@ -74,12 +74,12 @@ EVERYWHERE: Final = (
             ),
             Edit(
                 "worker/kafka/journal.py",
-                "        with in_doubt_if_lost():\n            end = await self._high_watermark()\n",
+                "        with in_doubt_if_lost():\n            begin, end = await self._bounds()\n",
                 "        if hasattr(self, '_early'):\n"
                 "            for found in self._early:\n"
                 "                yield found\n"
                 "            return\n"
-                "        with in_doubt_if_lost():\n            end = await self._high_watermark()\n",
+                "        with in_doubt_if_lost():\n            begin, end = await self._bounds()\n",
             ),
             Edit(
                 "worker/kafka/journal.py",
@@ -127,12 +127,12 @@ EVERYWHERE: Final = (
         "outcomes are committed in a transaction of their own",
         "G2",
         "kafka/journal.py",
-        "                await self._transaction(batch)\n",
+        "                return await self._transaction(batch)\n",
         "                events = tuple(one for one in batch.records if one.topic == 'refund.results')\n"
         "                if events:\n"
         "                    await self._transaction(Batch({}, events))\n"
         "                    batch = Batch(batch.positions, tuple(o for o in batch.records if o not in events))\n"
-        "                await self._transaction(batch)\n",
+        "                return await self._transaction(batch)\n",
     ),
     _one(
         "an offset is released before its refund is in the ledger",
