@@ -87,6 +87,12 @@ def test_a_worker_whose_port_is_taken_ends_with_1_and_names_the_setting(tmp_path
     assert "Traceback" not in ended.stderr
 
 
+def test_more_processes_than_partitions_are_wrong_usage(tmp_path: Path) -> None:
+    ended = run_program(["run", "--processes", "13", "--config", written(tmp_path)], tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--processes: 13 are too many" in ended.stderr
+
+
 def test_check_without_settings_says_all_that_is_wrong_with_cures(tmp_path: Path) -> None:
     result = run("check", "--json", "--config", written(tmp_path, "refund = 1\n"))
     answer = json.loads(result.stdout)
