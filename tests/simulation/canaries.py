@@ -363,7 +363,7 @@ MAINLAND: Final = (
         "a trade does not rest between two calls",
         "G5",
         "stream/dispatch.py",
-        "call_later(line.gateway.terms.payment_spacing_s, self._free, call)",
+        "call_later(rest_s, self._free, call)",
         "call_later(0.0, self._free, call)",
     ),
     _one(
