@@ -8,7 +8,8 @@ class Limits:
     """Seconds, records or refunds, as the name's last word says. Sizes are bytes.
 
     `in_flight_max`: calls at once per channel. `runnable_max`: refunds that wait only for a free call; above it
-    nothing is fetched. `open_max`: open refunds per partition; at it the partition is not fetched.
+    nothing is fetched, because what waits there beyond `journal_after_s` has to be written once more.
+    `open_max`: open refunds per partition; at it the partition is not fetched.
     `reach_records`: how far ahead of the read position calls may be made before a head says so. `lease_s`: no call
     starts when the last good commit, or the news of operators' halts, is older. `quiet_commit_s`: an idle partition
     commits its head this often. `brake_*`: more than `brake_ratio` unreadable among the last `brake_window` records
@@ -18,10 +19,10 @@ class Limits:
     kept for the last commit; `revoke_s`: the same for a rebalance.
     """
 
-    poll_records_max: int = 500
+    poll_records_max: int = 250
     poll_wait_s: float = 0.2
     in_flight_max: int = 500
-    runnable_max: int = 1_000
+    runnable_max: int = 100
     open_max: int = 100_000
     reach_records: int = 256
     journal_after_s: float = 1.0
