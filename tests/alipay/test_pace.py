@@ -140,6 +140,17 @@ async def test_lasting_throttling_leads_down_to_the_least_rate() -> None:
     assert SETTINGS.rate_min <= rate_of(pace) <= 1.5 * SETTINGS.rate_min
 
 
+async def test_a_throttled_answer_that_took_longer_than_anything_else_lowers_the_rate() -> None:
+    time = Time()
+    pace = paced(time)
+    pace.ramp(1)
+    time.now += SETTINGS.cut_pause_s
+    turn = await given(pace.turn())
+    time.now += 15
+    pace.throttled(turn)
+    assert rate_of(pace) < 1
+
+
 async def test_the_rate_comes_back_to_what_was_throttled_and_stays_there_for_long() -> None:
     time = Time()
     pace = paced(time)
@@ -245,7 +256,7 @@ async def test_a_limit_that_is_used_up_is_not_lifted() -> None:
     time = Time()
     pace = paced(time)
     pace.ramp(1)
-    await send(pace, time, rate=1000, seconds=200)
+    await send(pace, time, rate=1000, seconds=SETTINGS.calm_s + 40)
     assert pace.rate is not None
 
 

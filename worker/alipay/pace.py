@@ -143,7 +143,7 @@ class Pace:
         now = self._clock()
         self._throttled.append(now)
         sent, seconds = self._sent(now)
-        answered = min(sent, turn.number)
+        answered = max(min(sent, turn.number), 1)  # the only call may be older than RECENT_S
         if len(self._throttled) <= TOLERATED * answered:
             return
         if self._limit is None:
