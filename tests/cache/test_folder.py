@@ -93,6 +93,18 @@ async def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in places} == {0o700}
 
 
+async def test_that_an_id_is_new_is_known_without_a_look_at_the_disk_after_a_restart_too(
+    tmp_path: Path,
+) -> None:
+    """RocksDB's filter is lost where options are only said at the making."""
+    for _ in range(3):
+        await fill(rocks(tmp_path))
+    (place,) = (path for path in (tmp_path / "caches").iterdir() if path.is_dir())
+    said = [path.read_text() for path in place.glob("OPTIONS-*")]
+    assert said
+    assert all("filter_policy=bloomfilter" in text for text in said)
+
+
 async def test_a_damaged_one_says_nothing_wrong_and_is_begun_anew(tmp_path: Path) -> None:
     """Wherever the damage is: it is found at the opening, or when a refund is looked up."""
     await fill(rocks(tmp_path), count=COUNT)

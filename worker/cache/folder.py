@@ -117,7 +117,8 @@ class RocksCaches:
         options.set_write_buffer_size(WRITE_BUFFER_BYTES)
         options.set_write_buffer_manager(self._buffers)
         options.set_keep_log_file_num(2)
-        db = Rdict(str(path), options)
+        # Said of the column family, too: else one that exists keeps what it was made with, and that without its filter.
+        db = Rdict(str(path), options, column_families={"default": options})
         # The ledger is the log.
         unlogged = WriteOptions()
         unlogged.disable_wal = True  # type: ignore[method-assign, assignment] # its stub says method; it is a bool
