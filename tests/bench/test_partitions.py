@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from tests.bench.partitions import Plan, measure
+from tests.bench.partitions import Life, Plan, measure
 from worker.demo.broker import Broker
 
 
 async def test_a_life_is_measured_from_its_start_to_its_stop(real_kafka: Broker, tmp_path: Path) -> None:
-    told = []
+    told = list[Life]()
     plan = Plan(partitions=(2,), quiet_s=0.0, idle_s=0.2, burst=30, rate=40.0, paced_s=0.5)
     lives = await measure(real_kafka.bootstrap_servers, tmp_path, plan, told.append)
     assert told == lives
