@@ -82,11 +82,13 @@ class RocksCache:
         if (final := self._ahead.get(refund_request_id)) is not None:
             return final
         self._write()
-        with self._usable():
+        try:
             value = self._db.get(b"f" + refund_request_id.encode())
             if value is None or final_since(value) < self._since:
                 return None
             return decoded(refund_request_id, value)
+        except Exception as error:
+            raise self._unusable(error) from error
 
     def unsettled(self) -> Iterable[tuple[bytes, bytes]]:
         with self._usable():
@@ -200,6 +202,9 @@ class RocksCache:
         try:
             yield
         except Exception as error:
-            if not self._closed:
-                self._failed()
-            raise InDoubt(f"the cache of the ledger cannot be used: {error!r}") from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> InDoubt:
+        if not self._closed:
+            self._failed()
+        return InDoubt(f"the cache of the ledger cannot be used: {error!r}")
