@@ -8,6 +8,7 @@ from tests.bench.load import refunds
 from worker.demo.broker import Broker
 
 PATIENCE = {
+    "pace_cut_pause_s": 0.2,
     "connect_s": 1.0,
     "deadline_s": 1.0,
     "backoff_floor_s": 0.1,
