@@ -1,13 +1,15 @@
 """A cache is believed only if it is whole, of this partition, made by these settings, and not too old."""
 
 import asyncio
+import shutil
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.cache.making import NOW, final, rocks
-from worker.cache.folder import AGE_MAX_S, FAILURES_MAX, Kept, RocksCaches
+from worker.cache.folder import AGE_MAX_S, FAILURES_MAX, WRITE_BUFFERS_BYTES, Kept, RocksCaches
 from worker.cache.store import RocksCache
 from worker.stream.finals import FinalsInMemory, LedgerCache
 from worker.stream.ports import InDoubt
@@ -80,6 +82,69 @@ async def test_two_never_share_one(tmp_path: Path) -> None:
     assert again.position == 10
     await again.close()
     await second.close()
+
+
+async def test_an_opening_that_was_cancelled_keeps_its_place_until_it_has_ended(tmp_path: Path) -> None:
+    await fill(rocks(tmp_path))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> float:
+        begun.set()
+        go_on.wait()
+        return NOW
+
+    opening = asyncio.create_task(rocks(tmp_path, now=slow).open(0, 0.0))
+    await asyncio.to_thread(begun.wait)
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    second = await rocks(tmp_path).open(0, 0.0)
+    go_on.set()
+    assert (opening.cancelled(), second.position) == (True, None)
+    position = None
+    async with asyncio.timeout(10):
+        while position is None:
+            cache = await rocks(tmp_path).open(0, 0.0)
+            position = cache.position
+            await cache.close()
+    assert position == 10
+    await second.close()
+
+
+async def test_one_that_cannot_be_deleted_is_not_believed_either(tmp_path: Path) -> None:
+    await fill(rocks(tmp_path))
+    (place,) = (path for path in (tmp_path / "caches").iterdir() if path.is_dir())
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    cache = await rocks(tmp_path, now=lambda: NOW + AGE_MAX_S + 1).open(0, 0.0)
+    assert (cache.position, cache.get("refund-1")) == (None, None)
+    await cache.close()
+
+
+async def test_one_that_was_emptied_does_not_come_back_with_a_crash(tmp_path: Path) -> None:
+    await fill(rocks(tmp_path))
+    cache = await rocks(tmp_path).open(0, 0.0)
+    cache.clear()
+    # RocksDB's own logs come and go meanwhile; nothing is written to them.
+    unlogged = shutil.ignore_patterns("*.log")
+    shutil.copytree(tmp_path / "caches", tmp_path / "crashed" / "caches", ignore=unlogged)
+    await cache.close()
+    cache = await rocks(tmp_path / "crashed").open(0, 0.0)
+    assert (cache.position, cache.get("refund-1")) == (None, None)
+    await cache.close()
+
+
+async def test_200_partitions_share_the_memory_for_writes_without_waiting_for_the_disk(
+    tmp_path: Path,
+) -> None:
+    caches = rocks(tmp_path)
+    opened = [await caches.open(partition, 0.0) for partition in range(4)]
+    for cache in opened:
+        for number in range(100):
+            cache.keep(f"refund-{number}", final(number), NOW)
+        cache.reached(100, NOW)
+    assert 0 < caches._buffers.get_usage() / len(opened) < WRITE_BUFFERS_BYTES / 200
+    for cache in opened:
+        await cache.close()
 
 
 async def test_where_none_can_be_written_memory_is_used(tmp_path: Path) -> None:

@@ -24,11 +24,15 @@ log = logging.getLogger(__name__)
 PLACES: Final = 3
 """For each partition: an owner that was fenced may hold the first one for a while."""
 AGE_MAX_S: Final = 12 * 3_600.0
-"""Half of the shortest time for which Kafka keeps the traces of what was deleted (delete.retention.ms, a day)."""
+"""Half of the time for which Kafka keeps the traces of what was deleted (delete.retention.ms, by default a day)."""
 FAILURES_MAX: Final = 3
 BLOCK_CACHE_BYTES: Final = 32 * 2**20
 WRITE_BUFFERS_BYTES: Final = 64 * 2**20
 WRITE_BUFFER_BYTES: Final = 8 * 2**20
+ARENA_BLOCK_BYTES: Final = 64 * 2**10
+"""What a partition at rest takes of WRITE_BUFFERS_BYTES. With RocksDB's 1 MB, 57 partitions use it up, and from then on
+every few kilobytes are a file, which writes wait for.
+"""
 BLOOM_BITS: Final = 10
 
 
@@ -79,29 +83,36 @@ class RocksCaches:
 
     async def _open(self, path: Path, identity: str, since: float) -> RocksCache:
         held = _held(path)
+        opening = asyncio.get_running_loop().run_in_executor(None, self._opened, path, identity)
         try:
-            db = await asyncio.to_thread(self._opened, path, identity, self.now())
+            db = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The thread goes on to its end, and nobody else may be there before.
+            opening.add_done_callback(partial(_given_up, held))
+            raise
         except BaseException:
             os.close(held)
             raise
         return RocksCache(db, identity, since, partial(self._fail, path), partial(os.close, held))
 
-    def _opened(self, path: Path, identity: str, now: float) -> Rdict:
+    def _opened(self, path: Path, identity: str) -> Rdict:
         if path.exists() and path not in self._damaged:
             try:
-                if (db := self._believed(path, identity, now)) is not None:
+                if (db := self._believed(path, identity)) is not None:
                     return db
             except Exception as error:  # noqa: BLE001 -- whatever is wrong with it, it can be made again
                 log.warning("%s is damaged: %s", path, error)
+        if path.exists():
+            # What is left of it would be believed.
+            shutil.rmtree(path)
         self._damaged.discard(path)
-        shutil.rmtree(path, ignore_errors=True)
         return self._rocks(path)
 
-    def _believed(self, path: Path, identity: str, now: float) -> Rdict | None:
+    def _believed(self, path: Path, identity: str) -> Rdict | None:
         with ExitStack() as stack:
             db = self._rocks(path)
             stack.callback(db.close)
-            if not _believable(state_of(db), identity, now):
+            if not _believable(state_of(db), identity, self.now()):
                 return None
             stack.pop_all()
             return db
@@ -115,6 +126,7 @@ class RocksCaches:
         options.create_if_missing(True)
         options.set_block_based_table_factory(table)
         options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+        options.set_arena_block_size(ARENA_BLOCK_BYTES)
         options.set_write_buffer_manager(self._buffers)
         options.set_keep_log_file_num(2)
         # Said of the column family, too: else one that exists keeps what it was made with, and that without its filter.
@@ -140,6 +152,12 @@ def _held(path: Path) -> int:
         os.close(held)
         raise
     return held
+
+
+def _given_up(held: int, opening: asyncio.Future[Rdict]) -> None:
+    if opening.exception() is None:
+        opening.result().close()
+    os.close(held)
 
 
 def _believable(state: State | None, identity: str, now: float) -> bool:

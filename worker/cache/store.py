@@ -173,6 +173,8 @@ class RocksCache:
         self._unsettled.clear()
         with self._usable():
             self._db.delete_range(b"", b"\xff")
+            # Not later: after a crash it would be as it was, and by then the ledger may have a head that fits.
+            self._db.flush()
 
     async def close(self) -> None:
         self._closed = True
