@@ -18,9 +18,9 @@ def result(cluster: Cluster, value: bytes, key: bytes | None = b"key") -> Outgoi
     return Outgoing(cluster.names.results, key, value)
 
 
-async def replayed(journal: Journal) -> list[tuple[bytes | None, bytes | None]]:
+async def replayed(journal: Journal, start: int | None = None) -> list[tuple[bytes | None, bytes | None]]:
     found: list[Record] = []
-    async for records in journal.replay():
+    async for records in journal.replay(start):
         found += records
     return [(record.key, record.value) for record in found]
 
@@ -167,6 +167,24 @@ async def test_a_replay_gives_everything_that_was_committed_in_order(cluster: Cl
     assert await replayed(journal) == [
         (b"a", b"0"), (b"b", None), (b"a", b"1"), (b"b", None), (b"a", b"2"), (b"b", None),
     ]  # fmt: skip
+    await journal.close()
+
+
+async def test_a_replay_from_a_commit_s_place_has_its_last_record_and_none_from_before(
+    cluster: Cluster,
+) -> None:
+    """What a cache of the ledger goes on from, also where one commit takes several batches, and amid a batch."""
+    journal = await cluster.journals.open(0)
+    await journal.commit(Batch({}, (entry(cluster, b"before", b""),)))
+    large = tuple(entry(cluster, key, bytes(400_000)) for key in (b"a", b"b", b"c"))
+    place = await journal.commit(Batch({}, (result(cluster, b""), *large, entry(cluster, b"head", b""))))
+    await journal.commit(Batch({}, (entry(cluster, b"after", b""),)))
+    assert place is not None
+    found = [key for key, _ in await replayed(journal, place)]
+    assert found[-2:] == [b"head", b"after"]
+    assert found == [b"a", b"b", b"c", b"head", b"after"][-len(found) :]
+    assert [key for key, _ in await replayed(journal, place + 1)] == found[1:]
+    assert await replayed(journal, place + 1_000) == []
     await journal.close()
 
 
