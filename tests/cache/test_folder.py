@@ -1,9 +1,11 @@
 """A cache is believed only if it is whole, of this partition, made by these settings, and not too old."""
 
 import asyncio
+import fcntl
 import shutil
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,28 +88,25 @@ async def test_two_never_share_one(tmp_path: Path) -> None:
 
 async def test_an_opening_that_was_cancelled_keeps_its_place_until_it_has_ended(tmp_path: Path) -> None:
     await fill(rocks(tmp_path))
-    begun, go_on = threading.Event(), threading.Event()
-
-    def slow() -> float:
-        begun.set()
-        go_on.wait()
-        return NOW
-
-    opening = asyncio.create_task(rocks(tmp_path, now=slow).open(0, 0.0))
-    await asyncio.to_thread(begun.wait)
-    opening.cancel()
-    await asyncio.gather(opening, return_exceptions=True)
-    second = await rocks(tmp_path).open(0, 0.0)
-    go_on.set()
-    assert (opening.cancelled(), second.position) == (True, None)
-    position = None
-    async with asyncio.timeout(10):
-        while position is None:
-            cache = await rocks(tmp_path).open(0, 0.0)
-            position = cache.position
-            await cache.close()
-    assert position == 10
-    await second.close()
+    (lock,) = (tmp_path / "caches").glob("*.lock")
+    loop, go_on = asyncio.get_running_loop(), threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        loop.set_default_executor(thread)
+        thread.submit(go_on.wait)
+        opening = asyncio.create_task(rocks(tmp_path).open(0, 0.0))
+        await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        assert opening.cancelled()
+        try:
+            with lock.open() as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            go_on.set()
+        await loop.run_in_executor(thread, int)
+        cache = await rocks(tmp_path).open(0, 0.0)
+        assert cache.position == 10
+        await cache.close()
 
 
 async def test_one_that_cannot_be_deleted_is_not_believed_either(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class RocksCaches:
 
     async def _open(self, path: Path, identity: str, since: float) -> RocksCache:
         held = _held(path)
-        opening = asyncio.get_running_loop().run_in_executor(None, self._opened, path, identity)
+        opening = asyncio.get_running_loop().run_in_executor(None, self._opened, path, identity, self.now())
         try:
             db = await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -95,10 +95,10 @@ class RocksCaches:
             raise
         return RocksCache(db, identity, since, partial(self._fail, path), partial(os.close, held))
 
-    def _opened(self, path: Path, identity: str) -> Rdict:
+    def _opened(self, path: Path, identity: str, now: float) -> Rdict:
         if path.exists() and path not in self._damaged:
             try:
-                if (db := self._believed(path, identity)) is not None:
+                if (db := self._believed(path, identity, now)) is not None:
                     return db
             except Exception as error:  # noqa: BLE001 -- whatever is wrong with it, it can be made again
                 log.warning("%s is damaged: %s", path, error)
@@ -108,11 +108,11 @@ class RocksCaches:
         self._damaged.discard(path)
         return self._rocks(path)
 
-    def _believed(self, path: Path, identity: str) -> Rdict | None:
+    def _believed(self, path: Path, identity: str, now: float) -> Rdict | None:
         with ExitStack() as stack:
             db = self._rocks(path)
             stack.callback(db.close)
-            if not _believable(state_of(db), identity, self.now()):
+            if not _believable(state_of(db), identity, now):
                 return None
             stack.pop_all()
             return db
