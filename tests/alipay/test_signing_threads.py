@@ -13,6 +13,10 @@ from worker.alipay.signing_threads import PER_HOP_MAX, SigningThreads
 WAIT_MAX_S = 10.0
 
 
+class Panic(BaseException):
+    """How a fault in Rust arrives in Python, as in cryptography: it is no Exception."""
+
+
 @asynccontextmanager
 async def busy(
     threads: SigningThreads[int], begin: threading.Event | None = None
@@ -84,6 +88,21 @@ async def test_an_error_reaches_only_who_asked() -> None:
         assert await asyncio.gather(*tasks) == [0, 1, 2]
 
 
+async def test_a_panic_reaches_only_who_asked_and_costs_no_thread() -> None:
+    def panic() -> int:
+        raise Panic
+
+    threads = SigningThreads[int](1, "test")
+    async with busy(threads) as free:
+        broken = asyncio.create_task(threads.have(panic))
+        tasks = await asked(threads, 3)
+        free.set()
+        with pytest.raises(Panic):
+            await broken
+        assert await asyncio.gather(*tasks) == [0, 1, 2]
+    assert await threads.have(partial(int, 3)) == 3
+
+
 async def test_who_is_cancelled_leaves_the_others_what_is_theirs() -> None:
     threads = SigningThreads[int](1, "test")
     async with busy(threads) as free:
@@ -120,13 +139,25 @@ async def test_a_thread_that_has_rested_works_again() -> None:
     threads.close()
 
 
-async def test_nothing_begins_after_the_end() -> None:
+async def test_nothing_begins_after_the_end_and_nobody_waits_for_it() -> None:
     threads = SigningThreads[int](1, "test")
+    begun = threading.Event()
+
+    def work() -> int:
+        begun.set()
+        return 0
+
     async with busy(threads) as free:
-        tasks = await asked(threads, 3)
+        first, *others = asyncio.create_task(threads.have(work)), *await asked(threads, 2)
         threads.close()
         free.set()
-    done, waiting = await asyncio.wait(tasks, timeout=0)
-    assert (len(done), len(waiting)) == (0, 3)
-    for task in tasks:
-        task.cancel()
+    done, waiting = await asyncio.wait([first, *others], timeout=WAIT_MAX_S)
+    assert (len(waiting), all(task.cancelled() for task in done), begun.is_set()) == (0, True, False)
+
+
+async def test_whoever_asks_after_the_end_is_told() -> None:
+    threads = SigningThreads[int](1, "test")
+    threads.close()
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            await threads.have(partial(int, 0))

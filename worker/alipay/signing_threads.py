@@ -8,13 +8,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Final, Generic, TypeVar
 
 PER_HOP_MAX: Final = 8  # nobody gets theirs before all of a hop is done
 
 Made = TypeVar("Made")
-_Done = list[tuple[asyncio.Future[Made], Made | Exception]]
+_Done = list[tuple[asyncio.Future[Made], Made | BaseException]]
 
 
 class SigningThreads(Generic[Made]):
@@ -35,13 +36,16 @@ class SigningThreads(Generic[Made]):
         return await made
 
     def close(self) -> None:
-        """Begin nothing more."""
-        self._line.clear()
+        """Begin nothing more; whoever is still in line is cancelled."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        with suppress(IndexError):  # a thread may take the last
+            while True:
+                made, _ = self._line.popleft()
+                made.cancel()
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._idle -= 1
         self._threads.submit(self._work, loop)
+        self._idle -= 1  # not before: an error here must not cost a thread
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread: hop by hop, until the line is empty."""
@@ -62,7 +66,7 @@ class SigningThreads(Generic[Made]):
                 continue
             try:
                 done.append((made, work()))
-            except Exception as error:  # noqa: BLE001 - whoever has asked gets it
+            except BaseException as error:  # noqa: BLE001 - whoever has asked gets it, a panic of Rust's too
                 done.append((made, error))
         return done
 
@@ -70,7 +74,7 @@ class SigningThreads(Generic[Made]):
         for made, result in done:
             if made.cancelled():
                 continue
-            if isinstance(result, Exception):
+            if isinstance(result, BaseException):
                 made.set_exception(result)
             else:
                 made.set_result(result)
