@@ -39,6 +39,7 @@ while True:
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)" + PATIENT.replace(
     "SIGTERM", "SIGUSR1"
 )
+TOLD_EARLY = "import os, signal\nos.kill(os.getpid(), signal.SIGHUP)" + PATIENT
 LEFT_ALONE = "from worker.operations.processes import end_with_parent\nend_with_parent()" + PATIENT
 
 Start = Callable[..., Awaitable[Process]]
@@ -77,6 +78,15 @@ async def test_all_are_told_what_one_is_told_and_drain_together(start: Start) ->
     await said(parent, "ready", "ready")
     parent.send_signal(signal.SIGHUP)
     await said(parent, "read again", "read again")
+    parent.send_signal(signal.SIGTERM)
+    await said(parent, "drained", "drained")
+    assert await parent.wait() == 0
+
+
+async def test_one_that_is_told_to_read_again_before_it_listens_goes_on(start: Start) -> None:
+    """By default a SIGHUP ends a process, and that would end all the others."""
+    parent = await start(TOLD_EARLY, PATIENT)
+    await said(parent, "ready", "ready")
     parent.send_signal(signal.SIGTERM)
     await said(parent, "drained", "drained")
     assert await parent.wait() == 0

@@ -96,9 +96,11 @@ async def run(commands: Sequence[Command], stop_max_s: float) -> int:
     # Before the first is started: a signal in between would end this process alone.
     for number in STOPPED_BY:
         loop.add_signal_handler(number, asked.set)
-    loop.add_signal_handler(signal.SIGHUP, _tell, children, signal.SIGHUP)
+    # What is started while it is ignored ignores it until it listens, instead of ending by it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for command in commands:
         children.append(await _started(len(children), command))
+    loop.add_signal_handler(signal.SIGHUP, _tell, children, signal.SIGHUP)
     ends = [asyncio.create_task(child.wait()) for child in children]
     asking = asyncio.create_task(asked.wait())
     await asyncio.wait((asking, *ends), return_when=asyncio.FIRST_COMPLETED)
