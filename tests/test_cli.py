@@ -29,7 +29,7 @@ def run_program(arguments: Sequence[object], folder: Path) -> subprocess.Complet
     environ = {name: value for name, value in os.environ.items() if name not in CLEAN}
     environ["PYTHONPATH"] = str(REPOSITORY)
     return subprocess.run(
-        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False
     )
 
 

@@ -115,10 +115,13 @@ class World(Sight):
         return found[:count]
 
     async def ask(self, *refunds: Mapping[str, Any]) -> None:
-        """Commands as an order system writes them: keyed by their id."""
+        """Commands as an order system writes them: keyed by their id, not each after the one before is acknowledged."""
+        topic, sends = self.settings.topics.commands, []
         for refund in refunds:
             name = str(refund["refundRequestId"])
-            await self.write(orjson.dumps(dict(refund)), home(name, self.partitions), key=name.encode())
+            value, partition = orjson.dumps(dict(refund)), home(name, self.partitions)
+            sends.append(await self.producer.send(topic, value, name.encode(), partition))
+        await asyncio.gather(*sends)
 
     async def write(
         self,

@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from worker.demo.local import GUARD
 
-WAIT_MAX_S: Final = 40.0
+WAIT_MAX_S: Final = 90.0
 
 
 @dataclass(slots=True)

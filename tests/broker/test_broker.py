@@ -25,7 +25,7 @@ from worker.demo.broker import ADDRESS_VARIABLE, Broker, broker
 from worker.demo.local import BrokerFailed, serves_metadata
 from worker.demo.local_kafka import LocalKafka
 
-WAIT_MAX_S = 30
+WAIT_MAX_S = 90.0
 
 
 async def make_topic(bootstrap: str, topic: str) -> None:

@@ -82,7 +82,7 @@ async def test_workers_killed_again_and_again_under_a_misbehaving_alipay_keep_ev
         await worker.ended()
     here.simulator.behaviour.clear()
     await here.start()
-    await here.until(here.final(names), "outcomes", 60)
+    await here.until(here.final(names), "outcomes", 300)
     await here.settled()
     assert {kind for name in names for kind in here.outcomes(name)} == {"refund.succeeded.v1"}
 

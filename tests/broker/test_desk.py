@@ -17,7 +17,7 @@ from worker.desk.answers import Desk, NotPossible, Shown
 from worker.desk.desk import KafkaDesk, following
 
 PATIENCE = {"channels.hasty": {"attempts_max": 2}}
-WAIT_S = 30.0
+WAIT_S = 90.0
 ORDER = ("--by", "ana", "--reason", "the bank has confirmed it")
 
 
@@ -121,7 +121,7 @@ async def test_the_command_line_shows_and_instructs_without_following_the_ledger
 
 async def known(desk: KafkaDesk, name: str) -> None:
     """The desk reads the ledger by itself, and may be later than the test's own reader."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while name not in {row.refund_request_id for row in await desk.rows("", 10)}:  # noqa: ASYNC110 -- no event tells
             await asyncio.sleep(0.05)
 

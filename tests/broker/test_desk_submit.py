@@ -18,7 +18,7 @@ ASKED: Final[Mapping[str, str]] = {
     "amount": "1.00",
     "currency": "USD",
 }
-WAIT_S: Final = 30.0
+WAIT_S: Final = 90.0
 
 
 async def told(desk: KafkaDesk, asked: Mapping[str, str], by: str, written: asyncio.Event) -> list[Submitted]:

@@ -127,7 +127,12 @@ async def test_a_growth_that_is_killed_at_any_step_is_finished_by_the_next_one(h
 
 async def test_what_a_killed_worker_may_have_sent_is_doubted_in_its_new_home(make_world: MakeWorld) -> None:
     """Kill -9 with calls under way and the money moved; then the same id is declined: that is confirmed first."""
-    here = await make_world(sections={"stream": {"journal_after_s": 30.0}})
+    here = await make_world(
+        sections={
+            "stream": {"journal_after_s": 30.0},
+            "kafka": {"session_timeout_s": 10.0, "rebalance_timeout_s": 12.0},
+        }
+    )
     names = [name for name in here.ids(60) if home(name, AFTER) >= here.partitions][:8]
     here.simulator.behaviour.add(Rule(mode("latency", ms=1400)))
     worker = await here.started()

@@ -17,7 +17,7 @@ async def run(kcat: Path, *words: str, given: bytes = b"") -> bytes:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         printed, complaint = await process.communicate(given)
     assert process.returncode == 0, complaint.decode(errors="replace")
     return printed

@@ -49,7 +49,7 @@ async def test_a_lost_ledger_stops_the_process(here: World, admin: AIOKafkaAdmin
     ledger = here.settings.topics.ledger
     await admin.delete_topics([ledger])
     here.consumer.assign([part for part in here.consumer.assignment() if part.topic != ledger])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while ledger in await admin.list_topics():
             await here.look()
     made = [topic.problem for topic in await topics.create(here.settings) if topic.problem]

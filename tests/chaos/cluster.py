@@ -32,7 +32,7 @@ ANSWERS: Final = Pace(answer_ms=(5, 60), rush_ms=(5, 60))
 # Longer than a worker waits, shorter than a successor waits before it believes that a call never arrived.
 ALIPAY_SILENT_MAX_S: Final = 1.8
 WATCH_S: Final = 0.05
-STARTED_MAX_S: Final = 30.0
+STARTED_MAX_S: Final = 90.0
 
 # An Alipay that looks at the payment before it looks at the id: the repeat of a success that used the payment up is
 # declined, with a code that means a final no otherwise.

@@ -16,7 +16,7 @@ from worker.demo.screen import Screen
 SHORT = Plan(refunds=600, faults=6, seed=3684, grown=False)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 async def test_no_fault_of_machines_networks_or_alipay_breaks_a_promise(tmp_path: Path) -> None:
     try:
         verdict = await run(SHORT, tmp_path, Screen(Console(highlight=False)))

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, ConsoleMessage, Error, Locator, Page, 
 from tests.console.stand import TOKEN
 
 TABS_MAX: Final = 60
-WAIT_MAX_MS: Final = 20_000
+WAIT_MAX_MS: Final = 60_000
 
 
 @dataclass

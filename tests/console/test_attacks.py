@@ -55,7 +55,7 @@ async def attacking(target: str) -> AsyncIterator[Attacker]:
 async def visit(page: Page, url: str) -> dict[str, Any]:
     """What the attacker's page was told."""
     await page.goto(url)
-    await expect(page).to_have_title("done", timeout=20_000)
+    await expect(page).to_have_title("done", timeout=60_000)
     told: dict[str, Any] = await page.evaluate("window.told")
     return told
 

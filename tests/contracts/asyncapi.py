@@ -32,7 +32,7 @@ def parsed(*files: Path) -> list[dict[str, Any]]:
         env={"PATH": os.environ["PATH"], "NODE_PATH": str(MODULES / "node_modules")},
         stdout=subprocess.PIPE,
         check=True,
-        timeout=100,
+        timeout=300,
     )
     found: list[dict[str, Any]] = json.loads(run.stdout)
     return found

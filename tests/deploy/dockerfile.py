@@ -23,7 +23,7 @@ FILE: Final = ROOT / "deploy" / "Dockerfile"
 IGNORED: Final = ROOT / "deploy" / "Dockerfile.dockerignore"
 WHEELS: Final = TOOLS / "wheels"
 BASE_PATH: Final = "/base/bin:/usr/bin:/bin"
-RUN_MAX_S: Final = 120.0
+RUN_MAX_S: Final = 400.0
 
 MACHINE: Final = [
     folder for folder in ("/usr", "/bin", "/lib", "/lib64", sys.base_prefix) if Path(folder).exists()

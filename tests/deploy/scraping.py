@@ -20,7 +20,7 @@ from worker.demo.local import GUARD, free_port
 JOB: Final = "refund-worker"
 SCRAPES_EVERY: Final = "500ms"
 SHORTER: Final = 180
-WAIT_MAX_S: Final = 60.0
+WAIT_MAX_S: Final = 90.0
 LOOK_EVERY_S: Final = 0.2
 SECONDS: Final = {"s": 1, "m": 60, "h": 3_600}
 

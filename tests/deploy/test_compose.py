@@ -39,7 +39,7 @@ PLACED: Final = (
 )
 """The broker's settings that say where it is, which is elsewhere here."""
 
-READY_MAX_S: Final = 30.0
+READY_MAX_S: Final = 90.0
 
 JUDGE: Final = """
 import compose_spec, sys
@@ -210,7 +210,7 @@ class Rehearsal:
             capture_output=True,
             text=True,
             check=False,
-            timeout=90,
+            timeout=300,
         )
         if ended.returncode:
             raise AssertionError(

@@ -25,7 +25,7 @@ from worker.operations import simulated_keys
 from worker.operations.keys import write_new, write_token
 
 # The first test waits for an installation, and 20 s become minutes where others work too.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 TEXT: Final = FILE.read_text()
 

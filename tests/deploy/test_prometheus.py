@@ -36,7 +36,7 @@ async def watched(here: World, prometheus: Path, tmp_path: Path) -> AsyncIterato
         yield server
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 async def test_each_fault_fires_the_alerts_that_are_about_it_and_no_others(
     here: World, watched: Prometheus
 ) -> None:

@@ -100,7 +100,7 @@ class Sdks:
     def __exit__(self, *_: object) -> None:
         for process in self._started.values():
             try:
-                process.child.communicate(timeout=20)
+                process.child.communicate(timeout=90)
             except subprocess.TimeoutExpired:
                 process.child.kill()
 

@@ -14,7 +14,7 @@ from worker.operations.submit import Asked, command_record, submit
 from worker.settings import Settings
 
 ASKED = Asked("local", "2024", "12.34", "USD", refund_request_id="r-1")
-WAIT_S = 30.0
+WAIT_S = 90.0
 
 
 async def write(settings: Settings, *events: dict[str, str], committed: bool = True) -> None:

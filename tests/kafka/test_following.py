@@ -15,7 +15,7 @@ from worker.kafka.following import Following
 from worker.settings import Settings
 
 __all__ = ["settings"]
-WAIT_S = 30.0
+WAIT_S = 90.0
 
 
 class Unlucky(AIOKafkaConsumer):

@@ -28,7 +28,7 @@ from worker.stream.ports import ControlLog, Headers, Journals, Record, Source
 PARTITIONS: Final = 2
 BATCH_SIZE_MAX: Final = 1_000_000
 LIMITS: Final = Limits(commit_deadline_s=3.0, opening_deadline_s=10.0)
-READ_MAX_S: Final = 20.0
+READ_MAX_S: Final = 90.0
 CLOSE_MAX_S: Final = 5.0
 
 

@@ -105,7 +105,7 @@ async def test_a_silent_group_makes_the_heartbeat_old(disturbed: Disturbed) -> N
             await source.poll(1, 0.1)
         assert source.heartbeat_age_s() > 2.0
         disturbed.thaw()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while source.heartbeat_age_s() > 1.0:
                 await source.poll(1, 0.1)
 
@@ -121,6 +121,6 @@ async def test_while_the_brokers_are_away_it_is_known_that_a_halt_may_not_be_hea
         disturbed.thaw()
         await say(disturbed, HALT)
         assert values(await poll(control, 1)) == [HALT]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while control.age_s() > 1.5:
                 await control.poll(0.1)

@@ -162,7 +162,7 @@ async def test_commands_end_with_the_cure(secured: Secured, tmp_path: Path, case
         stderr=asyncio.subprocess.STDOUT,
     )
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         text = (await process.stdout.read()).decode()
         assert await process.wait() == 1
     assert cure in " ".join(text.split())

@@ -38,7 +38,7 @@ async def said(command: str, config: Path) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         out, _ = await process.communicate()
     return process.returncode or 0, out.decode()
 

@@ -189,7 +189,7 @@ async def said_by(*words: str, config: Path, **environ: str) -> bytes:
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, **environ},
     )
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         out, _ = await process.communicate()
     return out
 
@@ -250,7 +250,7 @@ async def served(log: str) -> list[tuple[str, bytes]]:
     return found
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 async def test_no_secret_is_written_anywhere(
     secured: Secured, topic_prefix: str, tmp_path: Path, notify_port: int
 ) -> None:

@@ -73,13 +73,13 @@ async def ended(*words: str) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(90):
         said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
     return said.decode()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 async def test_nothing_is_refused_and_every_right_is_used(secured: Secured, here: World) -> None:
     """In a worker's whole work, and in what operators do as its user and as theirs."""
     begin = secured.log.stat().st_size
@@ -135,7 +135,7 @@ async def may_read(reached: Any, topic: str) -> bool:
     await consumer.start()
     try:
         consumer.assign([TopicPartition(topic, 0)])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while not await consumer.getmany(timeout_ms=100):
                 # To whoever may not even describe it, the client says nothing and asks again.
                 if topic in consumer._client.cluster.unauthorized_topics:
@@ -186,7 +186,7 @@ async def joined(reached: Any, group: str, topic: str) -> None:
     consumer = AIOKafkaConsumer(topic, **reached, group_id=group)
     try:
         await consumer.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while not consumer.assignment():
                 await consumer.getmany(timeout_ms=100)
     finally:

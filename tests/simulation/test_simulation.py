@@ -63,7 +63,7 @@ def _trace(seed: str, hash_seed: str) -> str:
     command = [sys.executable, "-m", "tests.simulation", "--seed", seed]
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     ended = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=300
     )
     return ended.stdout
 

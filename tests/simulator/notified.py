@@ -46,7 +46,7 @@ class Receiver:
 
     async def received(self, count: int) -> list[Delivery]:
         """The first `count` notifications, once there are so many."""
-        async with asyncio.timeout(10), self._came:
+        async with asyncio.timeout(90), self._came:
             await self._came.wait_for(lambda: len(self.deliveries) >= count)
         return self.deliveries[:count]
 

@@ -33,7 +33,7 @@ class Notified:
 
     async def settled(self) -> None:
         """Until nothing more will be sent."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             await self.alipay.simulator.notifier.settled()
 
     def verified(self, delivery: Delivery, *, without: tuple[str, ...] = ("sign", "sign_type")) -> bool:
@@ -226,7 +226,7 @@ async def test_nobody_there_is_recorded_as_no_answer(start: Start, keys: Keys) -
     nowhere = AppSettings(keys.merchant_public, notify_url="http://127.0.0.1:9/")
     alipay = await start(apps={APP_ID: nowhere}, notifier=NotifierSettings(resend_after_s=()))
     await alipay.mainland("v2").refund()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         await alipay.simulator.notifier.settled()
     (sending,) = alipay.simulator.notifier.sendings
     assert (sending.http_status, sending.acknowledged) == (0, False)
