@@ -1,7 +1,8 @@
 """What the worker relies on in brokers and in aiokafka's clients: transactions, fencing, rebalances."""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Collection, Iterable
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -30,7 +31,15 @@ async def begun(
 async def write(producer: AIOKafkaProducer, topic: str, value: bytes, partition: int = 0) -> None:
     """Begin a transaction, and have one record in it acknowledged."""
     await producer.begin_transaction()
-    await (await producer.send(topic, value, b"a", partition))
+    await (await sent(producer, TopicPartition(topic, partition), value))
+
+
+async def sent(producer: AIOKafkaProducer, part: TopicPartition, value: bytes) -> Awaitable[Any]:
+    """A batch of one record, as the journal sends its own."""
+    batch = producer.create_batch()
+    batch.append(key=b"a", value=value, timestamp=None, headers=[])
+    sending: Awaitable[Any] = await producer.send_batch(batch, part.topic, partition=part.partition)
+    return sending
 
 
 async def stable(brokers: Brokers, part: TopicPartition) -> bool:
@@ -66,7 +75,7 @@ async def test_an_opening_waits_until_the_end_of_the_transaction_before_it_is_vi
     parts += [TopicPartition(names.results, number) for number in range(PARTITIONS)]
     await before.send_offsets_to_transaction({input_part: 7}, brokers.kafka.group_id)
     for part in parts:
-        await (await before.send(part.topic, b"1", b"a", part.partition))
+        await (await sent(before, part, b"1"))
     assert not await stable(brokers, parts[0])
     if commit:
         await before.commit_transaction()
@@ -146,7 +155,7 @@ async def test_a_client_commits_though_an_append_was_refused(brokers: Brokers) -
     """That is why a journal waits for every append before it asks for the end."""
     results = brokers.names.results
     producer = await begun(brokers, f"{brokers.names.prefix}careless", results, b"small")
-    refused = await producer.send(results, b"x" * (2 * BATCH_SIZE_MAX), b"a", 1)
+    refused = await sent(producer, TopicPartition(results, 1), b"x" * (2 * BATCH_SIZE_MAX))
     await producer.commit_transaction()
     with pytest.raises(MessageSizeTooLargeError):
         await refused
