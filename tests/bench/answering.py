@@ -11,12 +11,14 @@ from typing import Final
 import aiohttp
 
 from tests.bench.server import HOST, Counts, Manner
+from tests.bench.settings_file import write_keys
 from tests.broker.processes import Guarded
 from tests.broker.settings_file import CLIENT_ID
 
 ROOT: Final = Path(__file__).parents[2]
 PEERS_PYTHON: Final = ROOT / ".cache" / "bench" / "bin" / "python"
 """Of the environment that `make bench-env` makes."""
+ALIPAY_KEY: Final = "alipay-private.pem"
 SIGNED_MAX_S: Final = 120.0
 
 
@@ -40,11 +42,14 @@ class Alipay:
 
 
 @asynccontextmanager
-async def alipay(folder: Path, key_file: Path, count: int) -> AsyncIterator[Alipay]:
-    """A server that has signed its answers to the load's first `count` refunds; its log is in `folder`.
+async def alipay(folder: Path, count: int) -> AsyncIterator[Alipay]:
+    """A server that has signed its answers to the load's first `count` refunds. Its log is in `folder`, and keys for
+    both sides.
 
     It runs in the peers' environment where there is one, for the sake of uvloop.
     """
+    key_file = folder / ALIPAY_KEY
+    key_file.write_bytes(write_keys(folder).alipay_private)
     python = PEERS_PYTHON if PEERS_PYTHON.exists() else Path(sys.executable)
     program = (str(python), "-m", "tests.bench.server", str(key_file), CLIENT_ID, str(count))
     process = await Guarded.launch("alipay", folder, *program)
@@ -53,8 +58,7 @@ async def alipay(folder: Path, key_file: Path, count: int) -> AsyncIterator[Alip
         async with aiohttp.ClientSession() as session:
             yield Alipay(f"http://{HOST}:{port}", process, session)
     finally:
-        process.kill()
-        await process.ended()
+        await process.give_up()
 
 
 async def _port(process: Guarded) -> int:

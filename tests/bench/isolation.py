@@ -34,20 +34,18 @@ from tests.bench.answering import Alipay, alipay
 from tests.bench.compare.cpu import cpu_s
 from tests.bench.compare.rsa import processor
 from tests.bench.compare.summary import percentile
-from tests.bench.compare.traffic import Commands, Results, reading, tail, writing
+from tests.bench.compare.traffic import Commands, Results, reading, warmed, writing
 from tests.bench.load import Refund, refunds
 from tests.bench.server import STUCK_PARTS, Manner
-from tests.bench.settings_file import ALIPAY_PUBLIC_KEY, MERCHANT_KEY, Sections, toml
-from tests.broker.harness import key_pairs
+from tests.bench.settings_file import Sections, toml
+from tests.broker.harness import make_topics
 from tests.broker.processes import Worker
 from worker.demo.broker import broker
-from worker.kafka import topics
 from worker.settings import parse
 
 WAIT_MAX_S: Final = 120.0
 SHARE: Final = 0.97  # the last refunds of a hot payment come one by one
 LOOK_S: Final = 0.1
-ALIPAY_KEY: Final = "alipay-private.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +135,15 @@ class Ground:
             toml(self.bootstrap, prefix, self.folder, self.alipay.url, plan.partitions, plan.sections)
         )
         settings = parse(config, {})
-        if problems := [made.problem for made in await topics.create(settings) if made.problem]:
-            raise AssertionError(problems)
+        await make_topics(settings)
         async with AsyncExitStack() as stack:
             results = Results(await stack.enter_async_context(reading(self.bootstrap, settings)))
             topic = Commands(await stack.enter_async_context(writing(self.bootstrap)), settings)
             await self.alipay.behave(Manner())
             process = await Worker.start(f"{prefix}worker", self.folder, config)
-            stack.push_async_callback(_end, process)
-            await topic.release(self.load[: plan.warm])
-            if not await results.read(plan.warm, time.monotonic() + WAIT_MAX_S, process):
-                raise AssertionError(f"the worker did not warm up\n{tail(process)}")
+            stack.push_async_callback(process.give_up)
+            await warmed(self.load[: plan.warm], topic, results, process)
             yield Run(self, process, topic, results)
-
-
-async def _end(process: Worker) -> None:
-    if process.running:
-        process.kill()
-        await process.ended()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +227,8 @@ class Run:
 
 @asynccontextmanager
 async def ground(bootstrap: str, folder: Path, plan: Plan) -> AsyncIterator[Ground]:
-    """An Alipay that has signed its answers, and keys for both sides."""
-    (merchant, _), (theirs, alipay_public) = key_pairs()
-    (folder / MERCHANT_KEY).write_bytes(merchant)
-    (folder / ALIPAY_PUBLIC_KEY).write_bytes(alipay_public)
-    (folder / ALIPAY_KEY).write_bytes(theirs)
-    async with alipay(folder, folder / ALIPAY_KEY, plan.load) as provider:
+    """An Alipay that has signed its answers."""
+    async with alipay(folder, plan.load) as provider:
         yield Ground(bootstrap, folder, provider, refunds(plan.load), plan)
 
 

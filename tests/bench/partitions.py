@@ -21,18 +21,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.compare.rsa import cost
+from tests.bench.settings_file import MERCHANT_KEY
 from tests.bench.stand import OPENED, Stand, stand, used
 from worker.demo.broker import broker
 from worker.operations.logs import silence_client
-
-SIGNATURES: Final = 50
-KEY_BITS: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +87,6 @@ def threads_of(pid: int) -> int:
     return sum(1 for _ in (Path("/proc") / str(pid) / "task").iterdir())
 
 
-def signature_cpu_s(count: int = SIGNATURES) -> float:
-    """CPU seconds that one RSA-2048 signature takes on this machine at this moment."""
-    key = rsa.generate_private_key(public_exponent=65_537, key_size=KEY_BITS)
-    scheme, algorithm = padding.PKCS1v15(), hashes.SHA256()
-    began = time.process_time()
-    for number in range(count):
-        key.sign(number.to_bytes(4), scheme, algorithm)
-    return (time.process_time() - began) / count
-
-
 async def lived(here: Stand, number: int, plan: Plan) -> Life:
     """Start, idle, a burst, an even pace, stop."""
     start_s = await here.start()
@@ -114,7 +101,7 @@ async def lived(here: Stand, number: int, plan: Plan) -> Life:
     idle_cpu = (used(pid).cpu_s - before.cpu_s) / plan.idle_s
     # Before there are connections to Alipay, which are kept for a while.
     sockets = sockets_of(pid)
-    signature = signature_cpu_s()
+    signature = cost(here.folder / MERCHANT_KEY).signature_s
     burst = [f"{here.name}-{number}-burst-{each}" for each in range(plan.burst)]
     before = used(pid)
     sent = await here.ask(burst)

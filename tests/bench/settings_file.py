@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from tests.broker.harness import key_pairs
 from tests.broker.settings_file import CLIENT_ID
 
 MERCHANT_KEY: Final = "merchant.pem"
@@ -12,6 +13,22 @@ ALIPAY_PUBLIC_KEY: Final = "alipay.pem"
 TOPICS: Final = ("commands", "results", "ledger", "signals", "control")
 
 Sections = Mapping[str, Mapping[str, Any]]
+
+
+class Keys(NamedTuple):
+    """What Alipay has: PEM."""
+
+    merchant_public: bytes
+    alipay_private: bytes
+
+
+def write_keys(folder: Path) -> Keys:
+    """New ones for both sides; what the merchant has of them is in `folder`, where the settings look for it."""
+    (merchant, merchant_public), (alipay, alipay_public) = key_pairs()
+    folder.mkdir(exist_ok=True)
+    (folder / MERCHANT_KEY).write_bytes(merchant)
+    (folder / ALIPAY_PUBLIC_KEY).write_bytes(alipay_public)
+    return Keys(merchant_public, alipay)
 
 
 def toml(

@@ -12,11 +12,11 @@ from typing import Final
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from tests.broker.harness import key_pairs, refund
+from tests.bench.settings_file import Sections, toml, write_keys
+from tests.broker.harness import make_topics, refund
 from tests.broker.processes import Worker
 from tests.broker.settings_file import CLIENT_ID
 from worker.demo.local import free_port
-from worker.kafka import topics
 from worker.settings import Settings, parse
 from worker.simulator import AlipaySimulator, SimulatorSettings
 from worker.simulator.ledger import LedgerSettings
@@ -27,38 +27,7 @@ STATUS_KIB: Final = 1024
 OPENED: Final = "open, opening"
 """What a worker logs of each opening."""
 
-# Defaults everywhere, because they are what runs in production; only what a single broker here needs differs.
-SETTINGS: Final = """
-[kafka]
-bootstrap_servers = "{bootstrap}"
-group_id = "{prefix}group"
-
-[topics]
-commands = "{prefix}commands"
-results = "{prefix}results"
-ledger = "{prefix}ledger"
-signals = "{prefix}signals"
-control = "{prefix}control"
-partitions = {partitions}
-replication_factor = 1
-min_insync_replicas = 1
-
-[channels.global]
-type = "global"
-client_id = "{client}"
-base_url = "{url}"
-refunds = "synchronous"
-private_key_file = "{folder}/merchant.pem"
-alipay_public_key_files = ["{folder}/alipay.pem"]
-
-[http]
-host = "127.0.0.1"
-port = 0
-
-[log]
-format = "console"
-level = "INFO"
-"""
+READABLE: Final[Sections] = {"log": {"format": "console", "level": "INFO"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,33 +130,22 @@ async def stand(
     name: str, bootstrap: str, prefix: str, folder: Path, partitions: int
 ) -> AsyncIterator[Stand]:
     """Topics, an Alipay that knows every payment, settings; what was started ends with it."""
-    (merchant, merchant_public), (alipay, alipay_public) = key_pairs()
-    _prepare(folder, merchant, alipay_public)
+    keys = write_keys(folder)
     async with AsyncExitStack() as stack:
         simulator = await stack.enter_async_context(
             AlipaySimulator(
                 SimulatorSettings(
-                    clients={CLIENT_ID: merchant_public},
-                    alipay_private_key=alipay,
+                    clients={CLIENT_ID: keys.merchant_public},
+                    alipay_private_key=keys.alipay_private,
                     port=free_port(),
                     ledger=LedgerSettings(auto_payment_value=1_000_000),
                 )
             )
         )
         config = folder / "worker.toml"
-        config.write_text(
-            SETTINGS.format(
-                bootstrap=bootstrap,
-                prefix=prefix,
-                partitions=partitions,
-                client=CLIENT_ID,
-                url=simulator.url,
-                folder=folder,
-            )
-        )
+        config.write_text(toml(bootstrap, prefix, folder, simulator.url, partitions, READABLE))
         settings = parse(config, {})
-        if problems := [made.problem for made in await topics.create(settings) if made.problem]:
-            raise AssertionError(problems)
+        await make_topics(settings)
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=2)
         await producer.start()
         stack.push_async_callback(producer.stop)
@@ -210,14 +168,6 @@ async def stand(
         yield made
 
 
-def _prepare(folder: Path, merchant: bytes, alipay_public: bytes) -> None:
-    folder.mkdir()
-    (folder / "merchant.pem").write_bytes(merchant)
-    (folder / "alipay.pem").write_bytes(alipay_public)
-
-
 async def _end(made: Stand) -> None:
     for worker in made.workers:
-        if worker.running:
-            worker.kill()
-            await worker.ended()
+        await worker.give_up()

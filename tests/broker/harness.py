@@ -28,7 +28,7 @@ from worker.demo.local import free_port
 from worker.demo.proof import PROMISES
 from worker.demo.witness import read_evidence
 from worker.kafka import topics
-from worker.settings import parse
+from worker.settings import Settings, parse
 from worker.simulator import AlipaySimulator, SimulatorSettings
 from worker.simulator.ledger import LedgerSettings
 from worker.simulator.modes import Mode, mode_named
@@ -257,8 +257,7 @@ async def world(
         if reached:
             chosen = _reaching(reached, sections or {})
             config.write_text(toml(bootstrap_servers, prefix, folder, simulator.url, chosen))
-        problems = [made.problem for made in await topics.create(settings) if made.problem]
-        assert not problems
+        await make_topics(settings)
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all")
         await producer.start()
         stack.push_async_callback(producer.stop)
@@ -278,6 +277,12 @@ async def world(
         yield watched
 
 
+async def make_topics(settings: Settings) -> None:
+    """All that the worker uses."""
+    problems = [made.problem for made in await topics.create(settings) if made.problem]
+    assert not problems
+
+
 def _reaching(
     reached: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]
 ) -> Mapping[str, Mapping[str, Any]]:
@@ -286,6 +291,4 @@ def _reaching(
 
 async def _end_all(watched: World) -> None:
     for worker in watched.workers:
-        if worker.running:
-            worker.kill()
-            await worker.ended()
+        await worker.give_up()

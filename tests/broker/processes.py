@@ -70,6 +70,12 @@ class Guarded:
         self.terminate()
         return await self.ended()
 
+    async def give_up(self) -> None:
+        """Kill it, if it still runs."""
+        if self.running:
+            self.kill()
+            await self.ended()
+
     @property
     def broke_down(self) -> bool:
         """Whether it ended although nobody told it to."""

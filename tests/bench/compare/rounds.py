@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from rich.console import Console
@@ -16,12 +15,8 @@ from tests.bench.compare.cases import Case
 from tests.bench.compare.run import Bench, Measured, Plan
 from tests.bench.compare.systems import System
 from tests.bench.load import refunds
-from tests.bench.settings_file import ALIPAY_PUBLIC_KEY, MERCHANT_KEY
-from tests.broker.harness import key_pairs
 from worker.demo.broker import Broker
 from worker.demo.local import LocalBroker
-
-ALIPAY_KEY: Final = "alipay-private.pem"
 
 
 def order(systems: Sequence[System], number: int) -> list[System]:
@@ -46,16 +41,12 @@ async def measure(
 ) -> list[Measured]:
     """All runs of all rounds, on a running broker; `folder` is for keys and logs. Raises NoPeers before the first."""
     for system in systems:
-        system.python  # noqa: B018 - raises
-    (merchant, _), (ours, alipay_public) = key_pairs()
-    (folder / MERCHANT_KEY).write_bytes(merchant)
-    (folder / ALIPAY_PUBLIC_KEY).write_bytes(alipay_public)
-    (folder / ALIPAY_KEY).write_bytes(ours)
+        system.check()
     count = plan.warm + max(plan.count(case, system) for case in cases for system in systems)
     runs: list[Measured] = []
     async with AsyncExitStack() as stack:
         console.print(f"signing the answers to {count:,} refunds …")
-        provider = await stack.enter_async_context(alipay(folder, folder / ALIPAY_KEY, count))
+        provider = await stack.enter_async_context(alipay(folder, count))
         admin = AIOKafkaAdminClient(bootstrap_servers=running.bootstrap_servers)
         await admin.start()
         stack.push_async_callback(admin.close)

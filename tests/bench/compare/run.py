@@ -18,16 +18,15 @@ from tests.bench.compare.cpu import Moment
 from tests.bench.compare.profile import profiled
 from tests.bench.compare.rsa import Cost, cost
 from tests.bench.compare.systems import Ground, System, start
-from tests.bench.compare.traffic import Commands, Results, reading, tail, writing
+from tests.bench.compare.traffic import Commands, Results, reading, tail, warmed, writing
 from tests.bench.load import Refund
 from tests.bench.server import Manner
 from tests.bench.settings_file import MERCHANT_KEY
 from tests.bench.stand import OPENED, used
+from tests.broker.harness import make_topics
 from tests.broker.processes import Guarded
-from worker.kafka import topics
 from worker.settings import Settings
 
-WARM_MAX_S: Final = 60.0
 # The last refunds of the hottest payments come one by one; they say nothing about speed.
 SHARE: Final = 0.97
 GRACE_S: Final = 1.0
@@ -139,11 +138,10 @@ class Bench:
             commands = Commands(await stack.enter_async_context(writing(self.bootstrap)), settings)
             await self.alipay.behave(Manner())
             process = await start(system, case, ground)
-            stack.push_async_callback(_end, process)
+            # What is left of it is in topics that nobody reads again.
+            stack.push_async_callback(process.give_up)
             warm, fresh = self.load[: plan.warm], self.load[plan.warm :][: plan.count(case, system)]
-            await commands.release(warm)
-            if not await results.read(plan.warm, time.monotonic() + WARM_MAX_S, process):
-                raise AssertionError(f"{system.name} did not warm up\n{tail(process)}")
+            await warmed(warm, commands, results, process)
             await self.alipay.behave(Manner(delay_s=case.delay_s))
             async with profiled(process.pid, plan.profile):
                 measure = full if case.per_s is None else offered
@@ -173,18 +171,10 @@ class Bench:
     @asynccontextmanager
     async def _topics(self, settings: Settings) -> AsyncIterator[None]:
         """The topics of one run; gone after it, because a broker has only so much to carry."""
-        if problems := [made.problem for made in await topics.create(settings) if made.problem]:
-            raise AssertionError(problems)
+        await make_topics(settings)
         names = settings.topics
         try:
             yield
         finally:
             inputs = (names.commands, names.signals, names.control)
             await self.admin.delete_topics([*inputs, names.results, names.ledger, names.dead_letters])
-
-
-async def _end(process: Guarded) -> None:
-    """What is left of it is in topics that nobody reads again."""
-    if process.running:
-        process.kill()
-        await process.ended()

@@ -35,14 +35,15 @@ class System:
 
     @property
     def python(self) -> str:
-        """The interpreter that it runs on. Raises NoPeers."""
-        if not self.own:
-            return sys.executable
-        if not PEERS_PYTHON.exists():
+        """The interpreter that it runs on."""
+        return str(PEERS_PYTHON) if self.own else sys.executable
+
+    def check(self) -> None:
+        """Raises NoPeers where it cannot run."""
+        if self.own and not PEERS_PYTHON.exists():
             raise NoPeers(
                 f"{self.name} is not there; make it with: make bench-env (or leave it out: --systems worker,gather)"
             )
-        return str(PEERS_PYTHON)
 
 
 WORKER: Final = System("worker", "this worker, with everything on", 500)
@@ -87,7 +88,7 @@ def before(folder: Path) -> System:
 
 
 async def start(system: System, case: Case, ground: Ground) -> Guarded:
-    """The system's process; returns at once. Raises NoPeers."""
+    """The system's process; returns at once."""
     config, settings = ground.settings(case)
     if system.folder is not None:
         run = (sys.executable, "-m", "worker", "run", "--config", str(config))

@@ -17,6 +17,7 @@ from worker.stream.routing import home
 
 POLL_MS: Final = 50
 BATCH_BYTES: Final = 900_000
+WARM_MAX_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,13 @@ async def reading(bootstrap: str, settings: Settings) -> AsyncIterator[AIOKafkaC
         yield consumer
     finally:
         await consumer.stop()
+
+
+async def warmed(refunds: Sequence[Refund], commands: Commands, results: Results, process: Guarded) -> None:
+    """Have the system make these first."""
+    await commands.release(refunds)
+    if not await results.read(len(refunds), time.monotonic() + WARM_MAX_S, process):
+        raise AssertionError(f"{process.name} did not warm up\n{tail(process)}")
 
 
 def tail(process: Guarded, lines: int = 30) -> str:

@@ -5,14 +5,12 @@ the next poll up.
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
-import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.structs import ConsumerRecord
 
-from tests.bench.peers.program import Merchant, Place, asked, outcome
+from tests.bench.peers.by_hand import clients, refund
+from tests.bench.peers.program import Merchant, Place
 
 RECORDS_MAX: Final = 500
 POLL_MS: Final = 200
@@ -21,27 +19,17 @@ POLL_MS: Final = 200
 async def main(place: Place) -> None:
     """Until the process is ended."""
     merchant = Merchant.of(place)
-    consumer = AIOKafkaConsumer(
-        place.commands,
-        bootstrap_servers=place.bootstrap,
-        group_id=place.group,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-    )
-    producer = AIOKafkaProducer(bootstrap_servers=place.bootstrap, acks="all")
-
-    async def refund(record: ConsumerRecord[Any, Any]) -> None:
-        command = orjson.loads(record.value or b"")
-        body = orjson.dumps(asked(command))
-        async with session.post(merchant.url, data=body, headers=merchant.headers(body)) as response:
-            answer = orjson.loads(await response.read())
-        await producer.send_and_wait(place.results, orjson.dumps(outcome(command, answer)), key=record.key)
-
+    consumer, producer = clients(place)
     async with consumer, producer, aiohttp.ClientSession() as session:
         while True:
             polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
             if polled:
-                await asyncio.gather(*(refund(record) for records in polled.values() for record in records))
+                calls = (
+                    refund(record, merchant, session, producer, place.results)
+                    for records in polled.values()
+                    for record in records
+                )
+                await asyncio.gather(*calls)
                 await consumer.commit()
 
 
