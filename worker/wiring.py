@@ -6,7 +6,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,7 @@ from worker.operations.health import serving
 from worker.operations.loop_lag import LoopLag
 from worker.operations.metrics import Metrics
 from worker.operations.notifications import Notifications, notified
+from worker.operations.processes import EXIT_OK, EXIT_WRONG, STOPPED_BY
 from worker.operations.reload import Reloading
 from worker.settings import Settings, Source, accounts, command_limits
 from worker.settings.commands import fingerprint
@@ -47,12 +48,9 @@ from worker.stream.ports import Fenced, InDoubt, InputLost, WrongLedger
 from worker.stream.scope import Readable, Scope, Topics
 
 log = logging.getLogger(__name__)
-STOPPED_BY: Final = (signal.SIGTERM, signal.SIGINT)
 BATCH_OVERHEAD: Final = 512  # bytes that a batch adds to its records, rounded up
 RESUME_TRIES: Final = 10
 YOUNG_MAX: Final = 50_000  # new objects between two looks for cycles; a call under way has about a hundred
-EXIT_OK: Final = 0
-EXIT_WRONG: Final = 1
 
 
 @asynccontextmanager
@@ -71,13 +69,9 @@ async def gateways(
 
 
 def scope_of(
-    settings: Settings,
-    readable: Readable,
-    channels: Mapping[str, ChannelGateway],
-    metrics: Metrics,
-    caches: LedgerCaches | None = None,
+    settings: Settings, readable: Readable, channels: Mapping[str, ChannelGateway], metrics: Metrics
 ) -> Scope:
-    """What all partitions share. `caches` None: a ledger is read into memory."""
+    """What all partitions share. A ledger is read into memory: see `caches_of`."""
     stream, topics = settings.stream, settings.topics
     limits = limits_of(settings)
     deadline_s = max(channel.deadline_s for channel in settings.channels.values())
@@ -94,7 +88,6 @@ def scope_of(
         readable=readable,
         clock=SystemClock(),
         meter=metrics,
-        caches=caches or InMemory(),
     )
 
 
@@ -168,7 +161,7 @@ async def _working(settings: Settings, source: Source) -> int:
         metrics.watch_heartbeat(records.heartbeat_age_s)
         control = KafkaControl(settings.kafka, settings.topics.control, clock)
         metrics.watch_control(control.age_s)
-        scope = scope_of(settings, readable, channels, metrics, caches_of(settings))
+        scope = replace(scope_of(settings, readable, channels, metrics), caches=caches_of(settings))
         engine = Engine(records, journals_of(settings), control, scope)
         url = await stack.enter_async_context(serving(settings.http, engine, metrics.registry))
         log.info("metrics and health at %s", url)

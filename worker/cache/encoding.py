@@ -7,7 +7,6 @@ digest, channel; and, only where there is more to say, that as JSON. Changing an
 import math
 import struct
 import sys
-from collections.abc import Mapping
 from typing import Final as Constant
 
 import orjson
@@ -19,7 +18,6 @@ from worker.stream.finals import Final
 
 FORMAT: Constant = 1
 _START: Constant = struct.Struct(">I?BB")
-_ADVICE: Constant[Mapping[str, NextAction]] = {advice.value: advice for advice in NextAction}
 
 
 def encoded(final: Final, at: float) -> bytes:
@@ -36,7 +34,7 @@ def final_since(value: bytes) -> int:
 
 
 def decoded(refund_request_id: str, value: bytes) -> Final:
-    """What `encoded` was given. Raises ValueError, LookupError or struct.error for bytes that it did not make."""
+    """What `encoded` was given. Raises ValueError or struct.error for bytes that it did not make."""
     _, succeeded, digest_size, channel_size = _START.unpack_from(value)
     channel_at = _START.size + digest_size
     more_at = channel_at + channel_size
@@ -52,7 +50,7 @@ def decoded(refund_request_id: str, value: bytes) -> Final:
         channel,
         payment,
         at_provider,
-        _ADVICE[advice],
+        NextAction(advice),
         bytes.fromhex(made_from),
     )
 
