@@ -125,7 +125,7 @@ class Pruned(AIOKafkaConsumer):
 
     @override
     async def end_offsets(self, parts: Any) -> Any:
-        ends = await super().end_offsets(parts)  # type: ignore[no-untyped-call]
+        ends = await super().end_offsets(parts)  # type: ignore[no-untyped-call] # aiokafka's
         admin = AIOKafkaAdminClient(bootstrap_servers=self._client._bootstrap_servers)
         await admin.start()
         try:

@@ -23,7 +23,7 @@ class Broker:
     cut: bool = False
 
     def control(self) -> KafkaControl:
-        return KafkaControl(KAFKA, TOPIC, self.clock, Clients(consumer=lambda **_: Consumer(self)))  # type: ignore[arg-type]
+        return KafkaControl(KAFKA, TOPIC, self.clock, Clients(consumer=lambda **_: Consumer(self)))  # type: ignore[arg-type] # looks like it
 
 
 class Consumer:

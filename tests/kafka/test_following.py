@@ -24,7 +24,7 @@ class Unlucky(AIOKafkaConsumer):
     made = 0
 
     def __init__(self, *topics: str, **options: Any) -> None:
-        super().__init__(*topics, **options)  # type: ignore[no-untyped-call]
+        super().__init__(*topics, **options)  # type: ignore[no-untyped-call] # aiokafka's
         type(self).made += 1
         self._polls = 0
 

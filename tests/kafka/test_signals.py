@@ -29,7 +29,7 @@ class Broker:
         self.send_trouble: Exception | None = None
 
     def signals(self) -> KafkaSignals:
-        return KafkaSignals(KAFKA, TOPIC, Clients(producer=self._producer))  # type: ignore[arg-type]
+        return KafkaSignals(KAFKA, TOPIC, Clients(producer=self._producer))  # type: ignore[arg-type] # looks like it
 
     def _producer(self, **options: Any) -> "Producer":
         self.made.append(options)

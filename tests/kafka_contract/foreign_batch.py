@@ -23,7 +23,7 @@ class ForeignBatch(BatchBuilder):
     def __init__(
         self, values: Sequence[bytes], *, compressed: bool = False, transactional: bool = False
     ) -> None:
-        super().__init__(1_000_000, 0, is_transactional=int(transactional))  # type: ignore[no-untyped-call]
+        super().__init__(1_000_000, 0, is_transactional=int(transactional))  # type: ignore[no-untyped-call] # aiokafka's
         self._compressed = compressed
         for value in values:
             headers = [(NAME if value == b"bad" else "text", b"1")]
@@ -32,7 +32,7 @@ class ForeignBatch(BatchBuilder):
     @override
     def _build(self) -> Any:
         if self._buffer is None:
-            built = bytes(super()._build())  # type: ignore[no-untyped-call]
+            built = bytes(super()._build())  # type: ignore[no-untyped-call] # aiokafka's
             body = built[HEADER_BYTES:].replace(NAME.encode(), NOT_TEXT)
             head = bytearray(built[:HEADER_BYTES])
             if self._compressed:

@@ -94,9 +94,9 @@ class Simulated(Disturbed):
         self.processes.append(process)
         cluster, line = self.cluster, self.line
         return Clients(
-            producer=partial(SimulatedProducer, cluster, line, self.script, process),  # type: ignore[arg-type]
-            consumer=partial(SimulatedConsumer, cluster, line, self.group, process, lambda event: None),  # type: ignore[arg-type]
-            admin=partial(SimulatedAdmin, cluster, process),  # type: ignore[arg-type]
+            producer=partial(SimulatedProducer, cluster, line, self.script, process),  # type: ignore[arg-type] # looks like it
+            consumer=partial(SimulatedConsumer, cluster, line, self.group, process, lambda event: None),  # type: ignore[arg-type] # looks like it
+            admin=partial(SimulatedAdmin, cluster, process),  # type: ignore[arg-type] # looks like it
         )
 
     @override

@@ -151,7 +151,7 @@ def interrupted(cluster: RealKafka) -> list[Interrupted]:
     consumers: list[Interrupted] = []
 
     def consumer(**options: Any) -> Interrupted:
-        consumers.append(Interrupted(**options))  # type: ignore[no-untyped-call]
+        consumers.append(Interrupted(**options))  # type: ignore[no-untyped-call] # aiokafka's
         return consumers[-1]
 
     cluster.consumers = consumer

@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         return 0 if all(_holds(protocol) for protocol in FULL) else 1
     if arguments[0] not in rules:
-        print(f"{arguments[0]}: no such rule; expected one of: {', '.join(rules)}", file=sys.stderr)  # noqa: T201
+        print(f"{arguments[0]}: no such rule; expected one of: {', '.join(rules)}", file=sys.stderr)  # noqa: T201 -- for a terminal
         return 2
     return 1 if _holds(_without(rules[arguments[0]])) else 0
 
@@ -31,7 +31,7 @@ def _holds(protocol: Protocol) -> bool:
     since = time.monotonic()
     found = Search(protocol).run()
     seconds = time.monotonic() - since
-    print(f"{protocol}, {seconds:.0f} s: {found}", flush=True)  # noqa: T201
+    print(f"{protocol}, {seconds:.0f} s: {found}", flush=True)  # noqa: T201 -- for a terminal
     return not found.broken
 
 

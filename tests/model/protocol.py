@@ -151,7 +151,7 @@ def _hears(state: State, who: int, worker: Worker, memory: Memory, protocol: Pro
             closed = Closed(outcome)
             if is_final and protocol.broken is Broken.OUTCOME_OUTSIDE:
                 shown = after.shown[refund] + outcome
-                after, closed = after._replace(shown=put(after.shown, refund, shown)), Closed("")  # noqa: PLW2901
+                after, closed = after._replace(shown=put(after.shown, refund, shown)), Closed("")  # noqa: PLW2901 -- the same step, shown
             waiting = Refund(halted, stage, ambiguous, sent, slot.origin, False, True, False, 0, False)
             heard = with_slot(memory, refund, closed if is_final else waiting)
             yield f"W{who} hears of {NAMES[refund]}: {name}", _remember(after, who, worker, heard)

@@ -91,5 +91,5 @@ def test_an_unbroken_copy_is_not_noticed() -> None:
 
 
 def test_each_guarantee_has_a_canary() -> None:
-    numbers = {make.number for make in GUARANTEES}  # type: ignore[attr-defined]
+    numbers = {make.number for make in GUARANTEES}  # type: ignore[attr-defined] # each class has one
     assert numbers == {canary.guarantee for canary in CANARIES}

@@ -155,9 +155,9 @@ class World:
         process = Process(f"{name}.{self.serial[name]}")
         clock = WorkerClock(self.random.uniform(-0.5, 0.5) * CLOCKS_APART_S)
         clients = Clients(
-            producer=partial(SimulatedProducer, self.cluster, self.line, self.faults, process),  # type: ignore[arg-type]
-            consumer=partial(SimulatedConsumer, self.cluster, self.line, self.group, process, self.happened),  # type: ignore[arg-type]
-            admin=partial(SimulatedAdmin, self.cluster, process),  # type: ignore[arg-type]
+            producer=partial(SimulatedProducer, self.cluster, self.line, self.faults, process),  # type: ignore[arg-type] # looks like it
+            consumer=partial(SimulatedConsumer, self.cluster, self.line, self.group, process, self.happened),  # type: ignore[arg-type] # looks like it
+            admin=partial(SimulatedAdmin, self.cluster, process),  # type: ignore[arg-type] # looks like it
         )
         source = KafkaSource(KAFKA, [COMMANDS, SIGNALS], LEDGER, clock, clients)
         journals = KafkaJournals(

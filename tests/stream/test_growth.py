@@ -317,7 +317,7 @@ async def test_it_refuses_topics_that_do_not_exist() -> None:
 async def test_it_refuses_a_partition_that_no_worker_could_open(wrong: dict[str, object], said: str) -> None:
     story = await told()
     last = story.world.head(1)
-    story.world.kafka.append(LEDGER, 1, write_entry(replace(last, **wrong)), HEAD_KEY)  # type: ignore[arg-type]
+    story.world.kafka.append(LEDGER, 1, write_entry(replace(last, **wrong)), HEAD_KEY)  # type: ignore[arg-type] # any field
     for found in (await story.look(), await story.grow()):
         assert len(found.refused) == 1
         assert said in found.refused[0]

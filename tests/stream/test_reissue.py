@@ -126,7 +126,7 @@ def test_an_orders_whole_refund_keeps_the_number_by_which_it_is_asked_about() ->
     """It is refunded without a number, and then the order's own stands for it."""
     bench, command = failed()
     whole = replace(command, whole=True, order_number="a")
-    bench.finals.put("a", bench.finals.get("a")._replace(made_from=sum_of(whole)))  # type: ignore[union-attr]
+    bench.finals.put("a", bench.finals.get("a")._replace(made_from=sum_of(whole)))  # type: ignore[union-attr] # it is there
     issue = instruct(bench, reissue(whole)).open["a~2"].attempt.command
     assert (issue.provider_request_id, issue.whole) == ("a", True)
 

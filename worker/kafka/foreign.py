@@ -31,9 +31,9 @@ def stuck_at(consumer: AIOKafkaConsumer) -> tuple[TopicPartition, int] | None:
     It would fail there again and again, and with it every partition that is read here.
     """
     fetcher: Any = consumer._fetcher  # noqa: SLF001 -- see the module's docstring
-    for part, result in fetcher._records.items():  # noqa: SLF001
+    for part, result in fetcher._records.items():  # noqa: SLF001 -- no public way
         records = getattr(result, "_partition_records", None)
-        if records is not None and inspect.getgeneratorstate(records._records_iterator) == inspect.GEN_CLOSED:  # noqa: SLF001
+        if records is not None and inspect.getgeneratorstate(records._records_iterator) == inspect.GEN_CLOSED:  # noqa: SLF001 -- no public way
             return part, records.next_fetch_offset
     return None
 
@@ -118,10 +118,10 @@ def _records(batch: _DefaultRecordBatchPy, part: TopicPartition) -> Iterator[Rec
 def _passed_over(batch: _DefaultRecordBatchPy, part: TopicPartition) -> Record:
     # A record begins with its length, attributes, and what is to be added to the batch's time and offset.
     length, begin = decode_varint(batch._buffer, batch._pos)  # noqa: SLF001 -- see the module's docstring
-    since, after = decode_varint(batch._buffer, begin + 1)  # noqa: SLF001
-    delta, _ = decode_varint(batch._buffer, after)  # noqa: SLF001
-    batch._pos = begin + length  # noqa: SLF001
-    batch._next_record_index += 1  # noqa: SLF001
+    since, after = decode_varint(batch._buffer, begin + 1)  # noqa: SLF001 -- no public way
+    delta, _ = decode_varint(batch._buffer, after)  # noqa: SLF001 -- no public way
+    batch._pos = begin + length  # noqa: SLF001 -- no public way
+    batch._next_record_index += 1  # noqa: SLF001 -- no public way
     at = batch.max_timestamp if batch.timestamp_type else batch.first_timestamp + since
     offset = batch.base_offset + delta
     return Record(

@@ -10,7 +10,7 @@ from worker.settings.finding import Finding, Findings
 from worker.settings.model import Settings
 
 SECRET_MIN: Final = 32
-SECRET_CURE: Final = "make one with: python -m worker keys token"  # noqa: S105
+SECRET_CURE: Final = "make one with: python -m worker keys token"  # noqa: S105 -- a command, no secret
 
 
 def broken(settings: Settings) -> Findings:
