@@ -1,51 +1,18 @@
 """Who gets in, and who changes something. Whatever is refused here must have reached the desk with nothing."""
 
 import asyncio
-import gzip
-import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 import pytest
 from yarl import URL
 
-from tests.console.fake_desk import FAILED, PARKED, full_desk
+from tests.console.asked import CHANGES, READS
+from tests.console.fake_desk import PARKED
 from tests.console.stand import TOKEN, Stand, stand
-from worker.console.access import COOKIE, PAGE_HEADER, PROXY_SECRET_HEADER, SECURE_COOKIE
-from worker.console.guard import HEADERS, STRANGERS_MAX
+from worker.console.access import COOKIE, PAGE_HEADER, SECURE_COOKIE
+from worker.console.guard import STRANGERS_MAX
 from worker.console.sessions import WRONG_MAX
-
-RETRY: Final = {"instruction": "retry", "reason": "asked by the buyer"}
-CHANGES: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    (f"/api/refunds/{PARKED}/instructions", RETRY),
-    (f"/api/refunds/{PARKED}/instructions", RETRY | {"instruction": "inquire"}),
-    (
-        f"/api/refunds/{PARKED}/instructions",
-        RETRY
-        | {
-            "instruction": "settle",
-            "as": "succeeded",
-            "evidence": "statement 7",
-            "attempts": 60,
-            "confirm": PARKED,
-        },
-    ),
-    (f"/api/refunds/{FAILED}/instructions", RETRY | {"instruction": "reissue", "confirm": FAILED}),
-    ("/api/control", {"channel": "global", "halted": True, "reason": "wrong key"}),
-    ("/api/control", {"channel": "*", "halted": True, "reason": "wrong key", "confirm": "ALL"}),
-    (
-        "/api/submissions",
-        {"id": "console-1", "channel": "global", "payment": "pay-1", "amount": "10.50", "currency": "USD"},
-    ),
-)
-READS: Final = (
-    "/api/overview",
-    "/api/refunds?state=parked",
-    f"/api/refunds/{PARKED}",
-    f"/api/refunds/{PARKED}/history",
-)
 
 
 @pytest.mark.parametrize(("path", "body"), CHANGES)
@@ -297,165 +264,3 @@ async def test_who_replaces_the_token_locks_out_whoever_knew_the_last_one(tmp_pa
             assert (await served.call("POST", "/api/session", {"who": "A", "token": typed}))[0] == expected
         (tmp_path / "console.token").unlink()
         assert (await served.call("POST", "/api/session", {"who": "Ada", "token": TOKEN}))[0] == 401
-
-
-# Behind a proxy.
-
-SECRET: Final = "s" * 40
-BY_PROXY: Final = {"X-Forwarded-User": "ada@example.com", PROXY_SECRET_HEADER: SECRET}
-
-
-def proxied(folder: Path) -> dict[str, Any]:
-    (folder / "proxy.secret").write_text(SECRET)
-    return {
-        "token_file": None,
-        "proxy_user_header": "X-Forwarded-User",
-        "proxy_secret_file": folder / "proxy.secret",
-        "public_url": "https://refunds.example.com",
-    }
-
-
-async def test_the_proxy_says_who_it_is(tmp_path: Path) -> None:
-    async with stand(tmp_path, **proxied(tmp_path)) as served:
-        assert (await served.call("POST", *CHANGES[0], **BY_PROXY))[0] == 200
-        assert served.desk.changes[0][2] == "ada@example.com"
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"X-Forwarded-User": "ada@example.com", "Cookie": "console=\xff.\xff"},
-        {PROXY_SECRET_HEADER: SECRET},
-        BY_PROXY | {PROXY_SECRET_HEADER: ""},
-        BY_PROXY | {PROXY_SECRET_HEADER: SECRET[:-1]},
-        BY_PROXY | {"X-Forwarded-User": ""},
-        BY_PROXY | {"X-Forwarded-User": "x" * 65},
-        BY_PROXY | {PAGE_HEADER: None},
-        BY_PROXY | {"Origin": "https://attacker.example"},
-    ],
-)
-async def test_nobody_but_the_proxy_can_name_themselves(
-    tmp_path: Path, headers: Mapping[str, str | None]
-) -> None:
-    async with stand(tmp_path, **proxied(tmp_path)) as served:
-        assert (await served.call("POST", *CHANGES[0], **headers))[0] in (401, 403)
-        assert served.desk.changes == []
-
-
-@pytest.mark.parametrize("twice", ["X-Forwarded-User", PROXY_SECRET_HEADER])
-async def test_a_name_or_secret_that_comes_twice_is_none(tmp_path: Path, twice: str) -> None:
-    async with stand(tmp_path, **proxied(tmp_path)) as served:
-        headers = [*BY_PROXY.items(), (twice, "eve"), (PAGE_HEADER, "x"), ("Origin", served.url)]
-        async with served.http.post(served.url + CHANGES[0][0], json=RETRY, headers=headers) as answer:
-            assert answer.status == 401
-        assert served.desk.changes == []
-
-
-async def test_where_a_proxy_signs_people_in_no_token_does(tmp_path: Path) -> None:
-    async with stand(tmp_path, **proxied(tmp_path)) as served:
-        assert (await served.call("POST", "/api/session", {"who": "Eve", "token": SECRET}))[0] == 404
-
-
-async def test_where_a_token_signs_people_in_no_header_does(tmp_path: Path) -> None:
-    async with stand(tmp_path) as served:
-        status, _, _ = await served.call("POST", *CHANGES[0], **{**BY_PROXY, PROXY_SECRET_HEADER: TOKEN})
-        assert (status, served.desk.changes) == (401, [])
-
-
-# What every answer says, and what is never said.
-
-
-@pytest.mark.parametrize(
-    "path", ["/", "/main.js", "/style.css", "/nowhere", "/../server.py", "/api/session", "/api/x"]
-)
-async def test_every_answer_tells_browsers_to_be_strict(tmp_path: Path, path: str) -> None:
-    async with stand(tmp_path) as served:
-        _, _, answer = await served.call("GET", path)
-        assert {name: answer.headers.get(name) for name in HEADERS} == dict(HEADERS)
-
-
-async def test_only_the_pages_own_files_are_served(tmp_path: Path) -> None:
-    async with stand(tmp_path) as served:
-        for path in (
-            "/server.py",
-            "/../server.py",
-            "/%2e%2e/server.py",
-            "/..%2fserver.py",
-            "/static/main.js",
-            "//etc/passwd",
-        ):
-            async with served.http.get(URL(served.url + path, encoded=True)) as answer:
-                assert answer.status == 404, path
-
-
-@pytest.mark.parametrize(
-    "path", ["/%61pi/overview", "//api/overview", "/x/../api/overview", "/api%2Foverview"]
-)
-async def test_no_way_to_write_a_path_leads_around_the_session(tmp_path: Path, path: str) -> None:
-    async with stand(tmp_path) as served:
-        url = URL(served.url + path, encoded=True)
-        async with served.http.get(url) as answer:
-            assert answer.status in (401, 404)
-
-
-async def test_a_body_that_never_ends_is_given_up(tmp_path: Path) -> None:
-    async with stand(tmp_path) as served:
-        url = URL(served.url)
-        reader, writer = await asyncio.open_connection(url.host, url.port)
-        lines = (
-            *("POST /api/session HTTP/1.1", f"Host: {url.host}:{url.port}", f"Origin: {served.url}"),
-            *("Content-Type: application/json", "Content-Length: 100", "", "{"),
-        )
-        writer.write("\r\n".join(lines).encode())
-        assert b" 408 " in await reader.readline()
-        writer.close()
-        await writer.wait_closed()
-
-
-async def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    async with stand(tmp_path) as served:
-        status, _, _ = await served.call("POST", "/api/session", {"who": "Ada", "token": "x" * 20_000})
-        assert status == 413
-
-
-async def test_a_body_is_never_unpacked(tmp_path: Path) -> None:
-    """A thousandfold of it would be, in the loop that makes refunds, for whoever asks."""
-    packed = gzip.compress(orjson.dumps({"who": "Ada", "token": TOKEN}))
-    async with stand(tmp_path) as served:
-        status, told, _ = await served.call("POST", "/api/session", packed, Content_Encoding="gzip")
-        assert (status, told["code"]) == (400, "unreadable")
-
-
-async def test_no_secret_is_logged_and_no_money_data_in_errors(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    async with stand(tmp_path) as served:
-        await served.call("POST", "/api/session", {"who": "Eve", "token": "nearly-" + TOKEN})
-        page = await served.sign_in()
-        await served.call("POST", *CHANGES[2], X_Console_Page=page)
-        cookies = [cookie.value for cookie in served.http.cookie_jar]
-    logged = "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
-    assert "asked for in the console: settle" in logged
-    assert "Ada Wong" in logged
-    for secret in (TOKEN, page, *cookies, "statement 7"):
-        assert secret not in logged
-
-
-async def test_what_waits_for_its_outcome_does_not_use_up_the_console(tmp_path: Path) -> None:
-    desk = full_desk()
-    desk.go_on = asyncio.Semaphore(0)
-    async with stand(tmp_path, desk) as served:
-        page = await served.sign_in()
-        body = CHANGES[-1][1]
-
-        async def one(served: Stand) -> int:
-            return (await served.call("POST", "/api/submissions", body, X_Console_Page=page))[0]
-
-        waiting = [asyncio.create_task(one(served)) for _ in range(17)]
-        done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        assert ([task.result() for task in done], len(pending)) == ([503], 16)
-        assert (await served.call("GET", "/api/overview", X_Console_Page=page))[0] == 200
-        for _ in range(100):
-            desk.go_on.release()
-        assert {await task for task in pending} == {200}
