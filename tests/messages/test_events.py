@@ -3,6 +3,7 @@ again.
 """
 
 import json
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -134,6 +135,13 @@ def test_an_event_has_the_same_id_wherever_it_is_seen_again() -> None:
     assert headers(samples.succeeded())["ce_id"] == event_id("refund-4711", 2) == EVENT_ID
     later = outcome_event(samples.OPEN, SUCCEEDED, NOW + 3600, SOURCE, KEY)
     assert headers(later)["ce_id"] == EVENT_ID
+
+
+@pytest.mark.parametrize("sequence", range(1, 65))
+def test_an_event_id_is_a_version_5_uuid(sequence: int) -> None:
+    """Whatever the hash: among so many every digit of it is at every place."""
+    namespace = uuid.uuid5(uuid.NAMESPACE_URL, "urn:alipay-refund-worker:event")
+    assert event_id("refund-4711", sequence) == str(uuid.uuid5(namespace, f"refund-4711:{sequence}"))
 
 
 def test_the_events_of_a_refund_are_numbered() -> None:

@@ -4,10 +4,12 @@ The data of each type is described in schemas/<type>.json. An event's id is deri
 the same event has the same id wherever it is seen again, and a reader can drop what it has seen.
 """
 
+import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -32,7 +34,9 @@ INSTRUCTED: Final = "refund.instructed.v1"
 
 SCHEMA_PREFIX: Final = "urn:alipay-refund-worker:"
 # Never changes: it is part of every event id that was ever published.
-_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:alipay-refund-worker:event")
+_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:alipay-refund-worker:event").bytes
+# What becomes of the hash's digit that has the UUID's variant: its two highest bits are 1 and 0.
+_VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,15 @@ def event_id(refund_request_id: str, sequence: int) -> str:
     """The id of the refund's event number `sequence`, counted from 1. A refund's id never has a colon in
     it.
     """
-    return str(uuid.uuid5(_NAMESPACE, f"{refund_request_id}:{sequence}"))
+    return _uuid5(f"{refund_request_id}:{sequence}")
+
+
+def _uuid5(name: str) -> str:
+    """The version 5 UUID of `name` in our namespace (RFC 9562, 5.5): `uuid.uuid5` takes five times as long."""
+    digits = hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
+    return (
+        f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
+    )
 
 
 def rfc3339(at: float) -> str:
@@ -202,6 +214,7 @@ def _rfc3339(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=64)  # the refunds of one second have the same
 def utc(text: str) -> str | None:
     """A provider's ISO 8601 time in our form; None if it has no offset or is no time (`provider` has the
     original).
@@ -250,21 +263,21 @@ def _event(
 ) -> Event:
     # An absent field is left out rather than null: readers of every language have the easier test.
     data = {field: value for field, value in data.items() if value is not None and value != ""}
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": str(uuid.uuid5(_NAMESPACE, name)),
-        "ce_source": source,
-        "ce_type": kind,
-        "ce_time": rfc3339(now),
-        "ce_subject": data["refundRequestId"],
-        "ce_dataschema": SCHEMA_PREFIX + kind,
-        "ce_correlationid": cause.correlation_id or cause.id,
-        "ce_causationid": cause.id,
+    headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", _uuid5(name).encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", kind.encode()),
+        ("ce_time", rfc3339(now).encode()),
+        ("ce_subject", data["refundRequestId"].encode()),
+        ("ce_dataschema", (SCHEMA_PREFIX + kind).encode()),
+        ("ce_correlationid", (cause.correlation_id or cause.id).encode()),
+        ("ce_causationid", cause.id.encode()),
         # CloudEvents' "sequence" extension orders texts, so numbers have one width.
-        "ce_sequence": "" if sequence is None else f"{sequence:010d}",
-        "content-type": "application/json",
-        "traceparent": cause.traceparent,
-        "tracestate": cause.tracestate,
-    }
-    encoded = tuple((header, text.encode()) for header, text in headers.items() if text)
+        ("ce_sequence", b"" if sequence is None else b"%010d" % sequence),
+        ("content-type", b"application/json"),
+        ("traceparent", cause.traceparent.encode()),
+        ("tracestate", cause.tracestate.encode()),
+    )
+    encoded = tuple(header for header in headers if header[1])
     return Event(kind, routing_key, encoded, orjson.dumps(data), data)
