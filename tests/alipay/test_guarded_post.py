@@ -37,12 +37,12 @@ async def post(may_start: Callable[[], bool] = yes) -> AsyncIterator[GuardedPost
         yield GuardedPost(REFUND, {}, BODY, may_start, deadline, 5.0)
 
 
-async def refused(to: BaseProtocol) -> str:
+async def refused(to: BaseProtocol, *, kept: bool = False) -> str:
     """Why nothing is written to this connection, without a question."""
     asked = Asked()
     async with post(asked) as request:
         with pytest.raises(NotWritten):
-            await request.over(to)
+            await request.over(to, kept=kept)
     assert (asked.times, request.written) == (0, False)
     return request.problem
 
@@ -59,7 +59,7 @@ class TestGuardedPost:
         request = GuardedPost(REFUND, {}, BODY, asked, deadline, 1.0)
         async with connection() as (handler, theirs):
             with pytest.raises(NotWritten, match="time for the connection"):
-                await request.over(handler)
+                await request.over(handler, kept=False)
             nothing_came(theirs)
         assert (asked.times, request.written) == (0, False)
 
@@ -67,7 +67,7 @@ class TestGuardedPost:
         async with connection() as (handler, theirs), post() as request:
             request.written = True
             with pytest.raises(NotWritten, match="never sent twice"):
-                await request.over(handler)
+                await request.over(handler, kept=False)
             nothing_came(theirs)
 
     async def test_a_connection_of_an_unknown_kind_gets_nothing(self) -> None:
@@ -76,7 +76,7 @@ class TestGuardedPost:
 
     async def test_an_open_and_silent_connection_gets_the_request_in_one_piece(self) -> None:
         async with connection() as (handler, theirs), post() as request:
-            sending = asyncio.create_task(request.over(handler))
+            sending = asyncio.create_task(request.over(handler, kept=False))
             came = await asyncio.get_running_loop().sock_recv(theirs, 65_536)
             assert came.startswith(f"POST {REFUND} HTTP/1.1\r\n".encode())
             assert came.endswith(b"\r\n\r\n" + BODY)
@@ -97,7 +97,7 @@ class TestGuardedPost:
             return True
 
         async with connection() as (handler, theirs), post(may_start) as request:
-            sending = asyncio.create_task(request.over(handler))
+            sending = asyncio.create_task(request.over(handler, kept=False))
             await loop.sock_recv(theirs, 65_536)
             theirs.send(GOOD)
             await sending
@@ -107,6 +107,18 @@ class TestGuardedPost:
         async with connection() as (handler, theirs):
             handler.data_received(http_answer(result("F", "RISK_REJECT")))
             assert await refused(handler)
+            nothing_came(theirs)
+
+    async def test_a_kept_connection_with_an_answer_that_nobody_has_looked_at_yet_gets_nothing(self) -> None:
+        async with connection() as (handler, theirs):
+            theirs.send(http_answer(result("F", "RISK_REJECT")))
+            assert await refused(handler, kept=True)
+            nothing_came(theirs)
+
+    async def test_a_kept_connection_that_the_other_side_has_just_closed_gets_nothing(self) -> None:
+        async with connection() as (handler, theirs):
+            theirs.shutdown(socket.SHUT_WR)
+            assert await refused(handler, kept=True)
             nothing_came(theirs)
 
     async def test_a_closed_connection_gets_nothing(self) -> None:

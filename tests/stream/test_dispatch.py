@@ -8,6 +8,7 @@ from tests.stream.fake_owner import FakeOwner
 from tests.stream.switchboard import Switchboard
 from tests.virtual_time import in_virtual_time, settle
 from worker.refunds.reply import NotStarted, Unknown
+from worker.stream.dispatch import STARTS_AT_ONCE
 
 
 @in_virtual_time
@@ -177,6 +178,27 @@ async def test_a_channel_that_hangs_does_not_hold_up_another() -> None:
     board.dispatcher.offer(board.owner.call("c", channel="two"))
     await settle()
     assert (len(one.calls), len(two.calls)) == (1, 1)
+
+
+@in_virtual_time
+async def test_a_burst_of_calls_lets_answers_and_commits_come_between() -> None:
+    board = Switchboard()
+    names = [f"refund-{number}" for number in range(3 * STARTS_AT_ONCE)]
+    board.offer(*names)
+    await asyncio.sleep(0)
+    assert board.called == names[:STARTS_AT_ONCE]
+    await settle()
+    assert board.called == names
+
+
+@in_virtual_time
+async def test_a_burst_of_calls_does_not_hold_up_another_channel() -> None:
+    board = Switchboard(FakeGateway("one"), FakeGateway("two"))
+    one, two = board.gateways
+    board.offer(*(f"refund-{number}" for number in range(3 * STARTS_AT_ONCE)))
+    board.dispatcher.offer(board.owner.call("another", channel="two"))
+    await asyncio.sleep(0)
+    assert (len(one.calls), len(two.calls)) == (STARTS_AT_ONCE, 1)
 
 
 @in_virtual_time

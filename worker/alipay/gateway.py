@@ -9,10 +9,11 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from typing import Final, Self, assert_never
+from weakref import WeakSet
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 from yarl import URL
@@ -21,14 +22,12 @@ from worker.alipay.channel import Calls, Channel
 from worker.alipay.guarded_post import GuardedPost, NotWritten
 from worker.alipay.interface import ANSWER_SIZE_MAX, Answer, Interface, Request
 from worker.alipay.pace import Pace
-from worker.alipay.signing_threads import SigningThreads
 from worker.refunds.attempt import Attempt
 from worker.refunds.command import Cause, Command
 from worker.refunds.entry import Pin
 from worker.refunds.policy import Terms
 from worker.refunds.reply import Misconfigured, NotStarted, Reply, Throttled, Unknown, Unreadable
 
-SIGNING_THREADS: Final = 2  # a signature takes 0.3 ms; two threads keep it off the event loop
 REASON_MAX: Final = 200
 TOO_MANY_REQUESTS: Final = 429
 _TRANSPORT_ERRORS: Final = (aiohttp.ClientError, HttpProcessingError, OSError)
@@ -67,10 +66,21 @@ class _Connections:
         # Says where to, and through no proxy; it is never sent.
         self._where = aiohttp.ClientRequest("POST", url, loop=asyncio.get_running_loop())
         self.headers: Final = {"Host": self._where.headers["Host"], **_HEADERS}
+        self._kept: WeakSet[ResponseHandler] = WeakSet()
 
     async def take(self) -> Connection:
-        """One that is open; whoever takes it releases it once its answer is read whole, else closes it."""
+        """One that is open; whoever takes it has it kept once its answer is read whole, else closes it."""
         return await self._connector.connect(self._where, traces=[], timeout=_NO_TIMEOUT)
+
+    def kept(self, connection: Connection) -> bool:
+        """Whether it has answered before."""
+        return connection.protocol in self._kept
+
+    def keep(self, connection: Connection) -> None:
+        """Its answer is read whole: the next request may use it."""
+        if connection.protocol is not None:
+            self._kept.add(connection.protocol)
+        connection.release()
 
     async def close(self) -> None:
         await self._connector.close()
@@ -94,7 +104,6 @@ class ChannelGateway:
         self._observe = observe
         self._now = now
         self._pace = Pace(channel.calls.pace, monotonic)
-        self._threads = SigningThreads[Request](SIGNING_THREADS, f"sign-{channel.name}")
         self._connections: _Connections | None = None
 
     async def __aenter__(self) -> Self:
@@ -111,7 +120,6 @@ class ChannelGateway:
         if self._connections is not None:
             await self._connections.close()
             self._connections = None
-        self._threads.close()
 
     @property
     def terms(self) -> Terms:
@@ -161,7 +169,8 @@ class ChannelGateway:
             return NotStarted()
         began, channel = loop.time(), self._channel  # a replacement concerns the next call
         interface = channel.interface
-        request = await self._threads.have(partial(interface.request, attempt, body, self._now()))
+        # On the event loop: threads would take their turns at the interpreter lock and at the processor from it.
+        request = interface.request(attempt, body, self._now())
         trace = _trace(attempt.command.cause)
         result = await self._post(channel, request, trace, may_start)
         match result:
@@ -186,11 +195,11 @@ class ChannelGateway:
     async def _post(
         self, channel: Channel, request: Request, trace: Mapping[str, str], may_start: Callable[[], bool]
     ) -> Answer | _Broken | NotStarted:
-        if self._connections is None:
+        if (connections := self._connections) is None:
             raise RuntimeError("the gateway is not open; use it in `async with`")
         interface, calls = channel.interface, channel.calls
         headers = {
-            **self._connections.headers,
+            **connections.headers,
             **trace,
             **request.headers,
             "Content-Type": request.content_type,
@@ -199,14 +208,14 @@ class ChannelGateway:
         guarded = GuardedPost(request.target, headers, request.body, may_start, deadline, calls.deadline_s)
         try:
             async with deadline:
-                connection = await self._connections.take()
+                connection = await connections.take()
                 try:
-                    head, content = await guarded.over(connection.protocol)
+                    head, content = await guarded.over(connection.protocol, kept=connections.kept(connection))
                     raw = await _raw(head, content, even_errors=interface.error_bodies)
                     if content.at_eof():
-                        connection.release()
+                        connections.keep(connection)
                 finally:
-                    connection.close()  # unless it was released: an answer may still come
+                    connection.close()  # unless it is kept: an answer may still come
                 return Answer(head.code, raw, _headers(head, interface.answer_headers))
         except NotWritten as error:
             return NotStarted() if guarded.refused else _broken(error, guarded, calls)

@@ -10,6 +10,7 @@ writes, and what went wrong before that write was certainly not sent.
 """
 
 import asyncio
+import select
 from collections.abc import Callable, Mapping
 from typing import Final, TypeGuard
 
@@ -57,9 +58,12 @@ class GuardedPost:
         self.written = False
         self.handed_over = False
 
-    async def over(self, protocol: BaseProtocol | None) -> tuple[RawResponseMessage, StreamReader]:
+    async def over(
+        self, protocol: BaseProtocol | None, *, kept: bool
+    ) -> tuple[RawResponseMessage, StreamReader]:
         """Send the request over this connection: the answer's head, and its body as it comes.
 
+        `kept`: it has answered a request before, so all that comes now is the answer to this one.
         Raises NotWritten, or what aiohttp's protocol raises; whoever took the connection must close it then.
         """
         loop = asyncio.get_running_loop()
@@ -67,7 +71,7 @@ class GuardedPost:
             raise NotWritten("a request is never sent twice")
         if self._deadline.expired():
             raise NotWritten("the time for the connection is over")
-        if not _fresh(protocol):
+        if not _fresh(protocol, kept=kept):
             self.problem = "the connection was closed, or held an answer to nobody's request"
             raise NotWritten(self.problem)
         writer = StreamWriter(protocol, loop)
@@ -87,7 +91,7 @@ class GuardedPost:
                 return message, payload
 
 
-def _fresh(protocol: BaseProtocol | None) -> TypeGuard[ResponseHandler]:
+def _fresh(protocol: BaseProtocol | None, *, kept: bool) -> TypeGuard[ResponseHandler]:
     """Whether the connection is open and silent.
 
     A kept connection may hold an answer that belongs to nobody any more. It would be taken for the answer to
@@ -95,4 +99,16 @@ def _fresh(protocol: BaseProtocol | None) -> TypeGuard[ResponseHandler]:
     """
     if not isinstance(protocol, ResponseHandler):
         return False  # another aiohttp than the one this was written for
-    return protocol.is_connected() and not protocol.should_close
+    return protocol.is_connected() and not protocol.should_close and not (kept and _unread(protocol))
+
+
+def _unread(protocol: ResponseHandler) -> bool:
+    """Whether something has come that the event loop has not looked at yet.
+
+    Only asked of a kept connection: a new one may have parts of its TLS handshake there.
+    """
+    if protocol.transport is None:
+        return True
+    poll = select.poll()
+    poll.register(protocol.transport.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))

@@ -25,6 +25,8 @@ from worker.stream.refund import Refund
 
 log = logging.getLogger(__name__)
 TICK_S: Final = 0.5
+STARTS_AT_ONCE: Final = 4
+"""Of a channel, in one turn of the event loop: each holds it for a signature, and answers and commits wait so long."""
 
 
 class Dispatcher:
@@ -38,6 +40,7 @@ class Dispatcher:
         self._halts = Halts()
         self._lanes: dict[str, deque[Call]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turning = False  # whether calls were started in this turn of the event loop
         self._room = asyncio.Event()
         self._room.set()
 
@@ -92,14 +95,11 @@ class Dispatcher:
     def _start_or_pass_on(self, line: Line) -> bool:
         """Start what the line has room for; whether some payment was passed on instead."""
         passed_on = False
-        while line.runnable and line.in_flight < self._limits.in_flight_max:
+        while line.runnable and line.in_flight < self._limits.in_flight_max and line.started < STARTS_AT_ONCE:
             call = line.runnable.popleft()
             halted, pinned = line.halting(call) is not None, line.pinned(call)
             if call.live and not halted and pinned and call.owner.cleared(call.refund):
-                line.in_flight += 1
-                task = asyncio.create_task(self._call(line, call))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._start(line, call)
                 continue
             passed_on = True
             self._pass_on(call)
@@ -111,6 +111,22 @@ class Dispatcher:
             elif call.live:
                 call.owner.defer(call)
         return passed_on
+
+    def _start(self, line: Line, call: Call) -> None:
+        if not self._turning:
+            self._turning = True
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        line.started += 1
+        line.in_flight += 1
+        task = asyncio.create_task(self._call(line, call))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _next_turn(self) -> None:
+        self._turning = False
+        for line in self._lines.values():
+            line.started = 0
+        self._pump()
 
     async def _call(self, line: Line, call: Call) -> None:
         try:
