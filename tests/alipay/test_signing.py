@@ -85,6 +85,8 @@ def test_what_was_not_signed_does_not_verify(vector: dict[str, str]) -> None:
         f"  keyVersion = 9 , signature =  {RAW_SIGNATURE}  ",
         f"keyVersion=,signature={RAW_SIGNATURE.rstrip('=')}",
         HEADER.replace("%3D", "%3d").replace("%2F", "%2f"),
+        "signature=" + "".join(f"%{ord(char):02X}" for char in RAW_SIGNATURE),
+        f"signature=AAAA,signature={RAW_SIGNATURE}",
     ],
 )
 def test_every_way_of_writing_the_header_is_read(header: str) -> None:

@@ -29,6 +29,7 @@ from worker.refunds.reply import (
     Unreadable,
 )
 
+_STATUSES: Final[Mapping[str, Status]] = {status.value: status for status in Status}
 # Alipay's own limits, in characters. A longer text is cut, never refused: the money has moved all the same.
 CODE_MAX: Final = 64
 MESSAGE_MAX: Final = 256
@@ -151,12 +152,12 @@ def _result(fields: Mapping[str, Any]) -> tuple[Status, str, str]:
     result = fields.get("result")
     if not isinstance(result, dict):
         raise _Unbelievable("result is missing; expected an object with resultStatus and resultCode")
-    status, code, message = (result.get(name) for name in ("resultStatus", "resultCode", "resultMessage"))
-    if not isinstance(status, str) or status not in Status.__members__:
+    status, code, message = result.get("resultStatus"), result.get("resultCode"), result.get("resultMessage")
+    if not isinstance(status, str) or status not in _STATUSES:
         raise _Unbelievable("result.resultStatus is none of S, F, U")
     if not isinstance(code, str) or not code:
         raise _Unbelievable("result.resultCode is missing; expected a text")
-    return Status(status), code[:CODE_MAX], message[:MESSAGE_MAX] if isinstance(message, str) else ""
+    return _STATUSES[status], code[:CODE_MAX], message[:MESSAGE_MAX] if isinstance(message, str) else ""
 
 
 def _refund_reply(fields: Mapping[str, Any], command: Command) -> Reply:
