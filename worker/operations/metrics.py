@@ -42,6 +42,24 @@ class Children(Generic[Instrument]):
             self._parent.remove(*labels)
 
 
+class Sums:
+    """A gauge's values by label values, which it asks for at a scrape.
+
+    Both happen in the event loop's thread: without the lock of `inc()` and what it checks, adding costs half.
+    """
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._sums: dict[tuple[str, ...], int] = {}
+
+    def add(self, labels: tuple[str, ...], number: int) -> None:
+        if labels in self._sums:
+            self._sums[labels] += number
+        else:
+            self._sums[labels] = number
+            self._gauge.labels(*labels).set_function(lambda: self._sums[labels])
+
+
 class Metrics:
     """The instruments. Implements the stream's Meter; `observer` gives each gateway its callback.
 
@@ -60,8 +78,8 @@ class Metrics:
         self._notifications = Children(self._counter("notifications_total"))
         self._outcomes = Children(self._counter("outcomes_total"))
         self._parked = Children(self._counter("parked_total"))
-        self._open = Children(self._gauge("open_refunds"))
-        self._amount = Children(self._gauge("open_amount_minor_units"))
+        self._open = Sums(self._gauge("open_refunds"))
+        self._amount = Sums(self._gauge("open_amount_minor_units"))
         self._requests = Children(self._counter("alipay_requests_total"))
         self._durations = Children(self._histogram("alipay_request_duration_seconds"))
         self._errors = Children(self._counter("alipay_transport_errors_total"))
@@ -113,12 +131,12 @@ class Metrics:
         self._notifications[channel, result].inc()
 
     def opened(self, state: State, amount: Money) -> None:
-        self._open[state,].inc()
-        self._amount[state, amount.currency].inc(amount.value)
+        self._open.add((state,), 1)
+        self._amount.add((state, amount.currency), amount.value)
 
     def closed(self, state: State, amount: Money) -> None:
-        self._open[state,].dec()
-        self._amount[state, amount.currency].dec(amount.value)
+        self._open.add((state,), -1)
+        self._amount.add((state, amount.currency), -amount.value)
 
     def published(self, event_type: str) -> None:
         self._outcomes[event_type,].inc()
@@ -246,7 +264,7 @@ class Metrics:
         for reason in ParkReason:
             self._parked[reason,]
         for state in State:
-            self._open[state,].set(0)
+            self._open.add((state,), 0)
         for channel in channels:
             self._halted[channel,].set(0)
             self._operator_halted[channel,].set(0)
