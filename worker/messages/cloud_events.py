@@ -22,6 +22,9 @@ _TRACESTATE: Final = re.compile(r"[ -~]{1,512}")
 _ATTRIBUTE: Final = re.compile(rf"[^\x00-\x1f\x7f-\x9f]{{1,{ATTRIBUTE_MAX}}}")
 _JSON_TYPE: Final = re.compile(r"(application|text)/([!-:<-~]+\+)?json", re.IGNORECASE)
 
+_REQUIRED: Final = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type"})
+"""One of them makes a record an event in binary mode."""
+
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -59,8 +62,7 @@ def unwrap(value: bytes, texts: Mapping[str, str], size_max: int) -> Unwrapped:
         decoded = _decoded(document)
         data = document.get("data") if decoded is None else read_object(decoded, size_max)
         return Unwrapped(document, data, document, decoded)
-    is_event = any(f"ce_{name}" in texts for name in ("specversion", "id", "source", "type"))
-    return Unwrapped(document, document, _binary(texts) if is_event else None)
+    return Unwrapped(document, document, None if _REQUIRED.isdisjoint(texts) else _binary(texts))
 
 
 def _decoded(document: dict[str, Any]) -> bytes | None:
@@ -134,7 +136,7 @@ def check_event(event: Unwrapped, texts: Mapping[str, str], types: Sequence[str]
     structured = event.attributes is event.document
     content_type = event.attributes.get("datacontenttype") if structured else texts.get("content-type")
     field = "datacontenttype" if structured else "content-type"
-    if content_type is not None and not (
+    if content_type not in (None, "application/json") and not (
         isinstance(content_type, str) and _JSON_TYPE.fullmatch(content_type.partition(";")[0].strip())
     ):
         raise NotReadable(Problem.BAD_CLOUD_EVENT, field, shortened(content_type), "application/json")
