@@ -4,10 +4,12 @@ import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl
+from urllib.parse import parse_qs, parse_qsl, urlencode
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.alipay.mainland.sample import (
     APP_ID,
@@ -32,7 +34,7 @@ from worker.alipay.interface import ANSWER_SIZE_MAX, Interface, Keys, Operation
 from worker.alipay.mainland.certificates import Certificates
 from worker.alipay.mainland.content import inquiry_body
 from worker.alipay.mainland.extract import extract
-from worker.alipay.mainland.v2 import TARGET, MainlandV2, response_name, string_to_sign
+from worker.alipay.mainland.v2 import TARGET, MainlandV2, form, response_name, string_to_sign
 from worker.refunds.attempt import Attempt, Stage
 from worker.refunds.money import Money
 from worker.refunds.reply import Declined, Misconfigured, Pending, Succeeded, Throttled, Unknown, Unreadable
@@ -72,6 +74,12 @@ def test_the_request_is_the_agreed_form_to_the_last_byte(vector: dict[str, Any])
     assert request.target == "/gateway.do?charset=utf-8"
     assert request.content_type == "application/x-www-form-urlencoded;charset=utf-8"
     assert request.operation is (Operation.INQUIRY if query else Operation.REFUND)
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(st.sampled_from(["app_id", "biz_content", "sign"]), st.text()))
+def test_the_form_is_url_encoded_whatever_is_in_it(parameters: dict[str, str]) -> None:
+    assert form(parameters) == urlencode(sorted(parameters.items())).encode()
 
 
 @named("vector", ANSWERS, ids=_id)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from worker.alipay.interface import ANSWER_SIZE_MAX, Answer, Keys, Operation, Request
 from worker.alipay.mainland.certificates import Certificates
@@ -36,6 +36,8 @@ CHARSET: Final = "utf-8"
 # The gateway decodes the form with the charset in the URL; it has to be the signed one to the letter.
 TARGET: Final = f"/gateway.do?charset={CHARSET}"
 _CONTENT_TYPE: Final = f"application/x-www-form-urlencoded;charset={CHARSET}"
+# By the byte of UTF-8, which read as Latin-1 is a character.
+_FORM: Final = {byte: quote_plus(bytes([byte])) for byte in range(256)}
 _BEIJING: Final = timezone(timedelta(hours=8))
 
 
@@ -87,8 +89,7 @@ class MainlandV2:
         # An empty parameter would be signed by some and skipped by others: there is none.
         parameters = {name: value for name, value in parameters.items() if value}
         parameters["sign"] = self.keys.signer.sign(string_to_sign(parameters))
-        form = urlencode(sorted(parameters.items())).encode()
-        return Request(operation, TARGET, {}, form, _CONTENT_TYPE)
+        return Request(operation, TARGET, {}, form(parameters), _CONTENT_TYPE)
 
     def read(self, request: Request, answer: Answer, command: Command) -> Reply:
         if answer.http_status != 200:
@@ -122,6 +123,17 @@ def string_to_sign(parameters: Mapping[str, str]) -> bytes:
     """The exact bytes that are signed: every parameter but `sign` and empty ones, by name, not URL-encoded."""
     signed = sorted((name, value) for name, value in parameters.items() if value and name != "sign")
     return "&".join(f"{name}={value}" for name, value in signed).encode()
+
+
+def form(parameters: Mapping[str, str]) -> bytes:
+    """The body: every parameter by name, byte for byte as `urlencode` has it, which takes six times as long.
+
+    Names are Alipay's, and have nothing to encode.
+    """
+    return "&".join(
+        f"{name}={value.encode().decode('latin-1').translate(_FORM)}"
+        for name, value in sorted(parameters.items())
+    ).encode()
 
 
 def response_name(operation: Operation) -> str:
