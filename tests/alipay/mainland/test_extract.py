@@ -124,6 +124,15 @@ def test_a_signature_that_is_no_text_is_not_taken_for_a_missing_one(sign: str, r
     assert extract(raw, NODE) == Envelope(NODE, b"{}", read, read)
 
 
+@pytest.mark.parametrize("text", ["}", "{", "[]", '\\"}', "\\\\", "\\\n}", "\n}"])
+@pytest.mark.parametrize(
+    "form", ['{"a":"%s"}', '{"a":"%s","b":"%s"}', '{"a":{"b":"%s"}}', '{"a":["%s"],"c":"%s"}']
+)
+def test_what_a_text_says_does_not_end_the_node(form: str, text: str) -> None:
+    node = form.replace("%s", text)
+    assert extract(b'{"%s":%s,"sign":"AA"}' % (NODE.encode(), node.encode()), NODE).node == node.encode()
+
+
 def test_an_error_stands_where_the_response_would() -> None:
     assert extract(b'{"error_response":{"code":"40002"}}', NODE).name == "error_response"
 

@@ -25,6 +25,8 @@ _SPACE: Final = re.compile(rb"[ \t\r\n]*+")
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SCALAR: Final = re.compile(rb"[-+.0-9A-Za-z]++")
 _PLAIN: Final = re.compile(rb'[^"{}\[\]]*+')
+# From `{` to `}` with neither objects nor arrays between, as nearly every response is.
+_FLAT: Final = re.compile(rb"\{%b(?:%b%b)*+\}" % (_PLAIN.pattern, _STRING.pattern, _PLAIN.pattern), re.DOTALL)
 
 
 class NotExtractable(ValueError):
@@ -133,6 +135,9 @@ class _Scan:
             self._at = scalar.end()
 
     def _skip_nested(self) -> None:
+        if flat := _FLAT.match(self._raw, self._at):  # in one step what takes fifty below
+            self._at = flat.end()
+            return
         start, closers = self._at, [b""]
         while True:
             self._skip(_PLAIN)
