@@ -11,10 +11,8 @@ from typing import Final as Constant
 
 import orjson
 
-from worker.messages.ledger import ledger_key, read_entry, write_entry
-from worker.refunds.entry import FinalEntry
 from worker.refunds.reply import NextAction
-from worker.stream.finals import Final
+from worker.stream.finals import Final, Stored
 
 FORMAT: Constant = 1
 _START: Constant = struct.Struct(">I?BB")
@@ -45,7 +43,7 @@ def decoded(refund_request_id: str, value: bytes) -> Final:
     payment, at_provider, advice, made_from, stored = orjson.loads(value[more_at:])
     return Final(
         digest,
-        None if stored is None else _entry(refund_request_id, stored),
+        None if stored is None else _stored(refund_request_id, stored),
         succeeded,
         channel,
         payment,
@@ -56,10 +54,10 @@ def decoded(refund_request_id: str, value: bytes) -> Final:
 
 
 def _more(final: Final) -> bytes:
-    said = (final.payment, final.provider_request_id, final.next_action, final.made_from, final.entry)
+    said = (final.payment, final.provider_request_id, final.next_action, final.made_from, final.stored)
     if said == ("", "", NextAction.NONE, b"", None):
         return b""
-    stored = None if final.entry is None else write_entry(final.entry).decode()
+    stored = None if final.stored is None else final.stored.value.decode()
     return orjson.dumps(
         [
             final.payment,
@@ -71,9 +69,7 @@ def _more(final: Final) -> bytes:
     )
 
 
-def _entry(refund_request_id: str, stored: str) -> FinalEntry:
-    match read_entry(ledger_key(refund_request_id), stored.encode()):
-        case FinalEntry() as entry:
-            return entry
-        case other:
-            raise ValueError(f"expected the final entry of {refund_request_id}: {other}")
+def _stored(refund_request_id: str, text: str) -> Stored:
+    stored = Stored(refund_request_id, text.encode())
+    stored.entry()  # or it is not what was written
+    return stored

@@ -24,7 +24,7 @@ from worker.stream.finals import Final as Ended
 from worker.stream.ports import InDoubt
 
 log = logging.getLogger(__name__)
-WRITTEN_AT_ONCE: Final = 1_000
+WRITTEN_AT_ONCE: Final = 4_000
 LOOKED_UP_AT_ONCE: Final = 1_000
 FLUSH_EVERY_S: Final = 300.0
 """A partition at rest writes little, and without this its position would be lost with the process however old it is."""
@@ -65,7 +65,8 @@ class RocksCache:
         self._released = released
         # What no acknowledged transaction has written yet: never in the file.
         self._ahead: dict[str, Ended] = {}
-        self._batch = WriteBatch(raw_mode=True)
+        # Key → value, None where it is to go.
+        self._unwritten: dict[bytes, bytes | None] = {}
         self._unsettled: set[bytes] = set()
         self._flushed_at = asyncio.get_running_loop().time()
         self._closed = False
@@ -108,7 +109,7 @@ class RocksCache:
                 if value is not None and final_since(value) == at:
                     found.append(name.decode())
                 else:
-                    self._batch.delete(b"t" + rest)
+                    self._unwritten[b"t" + rest] = None
                 if count % LOOKED_UP_AT_ONCE == 0:
                     await asyncio.sleep(0)
         return found
@@ -127,25 +128,24 @@ class RocksCache:
 
     def keep(self, refund_request_id: str, final: Ended, at: float) -> None:
         name, value = refund_request_id.encode(), encoded(final, at)
-        self._batch.put(b"f" + name, value)
-        self._batch.put(b"t" + value[: TIME.size] + name, b"")
+        self._unwritten[b"f" + name] = value
+        self._unwritten[b"t" + value[: TIME.size] + name] = b""
         if name in self._unsettled:
             self._unsettled.remove(name)
-            self._batch.delete(b"u" + name)
+            self._unwritten[b"u" + name] = None
         self._write(WRITTEN_AT_ONCE)
 
     def note(self, key: bytes, value: bytes | None) -> None:
-        self._batch.delete(b"f" + key)
+        self._unwritten[b"f" + key] = None
+        self._unwritten[b"u" + key] = value
         if value is None:
             self._unsettled.discard(key)
-            self._batch.delete(b"u" + key)
         else:
             self._unsettled.add(key)
-            self._batch.put(b"u" + key, value)
         self._write(WRITTEN_AT_ONCE)
 
     def reached(self, position: int, at: float) -> None:
-        self._batch.put(STATE, orjson.dumps(State(self._identity, position, at)))
+        self._unwritten[STATE] = orjson.dumps(State(self._identity, position, at))
         self._write()
 
     def committed(
@@ -169,7 +169,7 @@ class RocksCache:
                 self._db.flush(wait=False)
 
     def clear(self) -> None:
-        self._batch = WriteBatch(raw_mode=True)
+        self._unwritten.clear()
         self._unsettled.clear()
         with self._usable():
             self._db.delete_range(b"", b"\xff")
@@ -192,9 +192,16 @@ class RocksCache:
             self._released()
 
     def _write(self, least: int = 1) -> None:
-        if len(self._batch) < least:
+        if len(self._unwritten) < least:
             return
-        batch, self._batch = self._batch, WriteBatch(raw_mode=True)
+        batch, unwritten, self._unwritten = WriteBatch(raw_mode=True), self._unwritten, {}
+        # RocksDB finds the place of each key near that of the one before.
+        for key in sorted(unwritten):
+            value = unwritten[key]
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
         with self._usable():
             self._db.write(batch)
 

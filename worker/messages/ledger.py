@@ -13,12 +13,13 @@ import orjson
 
 from worker.messages import ledger_v1
 from worker.messages.fields import BadField
+from worker.messages.ledger_v1 import FinalFields
 from worker.refunds.entry import ENTRY_VERSION, Entry, FinalEntry, Head, OpaqueEntry, OpenEntry
 
 # No refund has this key: '#' is no character of an id.
 HEAD_KEY: Final = b"#head"
 
-_DECODERS: Final[Mapping[int, Callable[[dict[str, Any]], OpenEntry | FinalEntry | Head]]] = dict.fromkeys(
+_DECODERS: Final[Mapping[int, Callable[[dict[str, Any]], OpenEntry | FinalFields | Head]]] = dict.fromkeys(
     ledger_v1.VERSIONS, ledger_v1.read
 )
 
@@ -57,6 +58,14 @@ def read_entry(key: bytes | None, value: bytes | None) -> Entry | BadEntry:
     A record without a value (Kafka's tombstone: the entry's retention is over) is for the caller to take out
     first.
     """
+    read = skim_entry(key, value)
+    return FinalEntry(*read) if isinstance(read, FinalFields) else read
+
+
+def skim_entry(
+    key: bytes | None, value: bytes | None
+) -> OpenEntry | FinalFields | OpaqueEntry | Head | BadEntry:
+    """As `read_entry`, with the same checks, but a final entry stays taken apart."""
     if key is None or value is None:
         return BadEntry(key or b"", "the record has no key or no value")
     try:

@@ -3,13 +3,14 @@
 import hashlib
 import sys
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Final as Constant
 from typing import NamedTuple, Protocol
 
 import orjson
 
-from worker.messages.events import has_succeeded
+from worker.messages.events import SUCCEEDED
+from worker.messages.ledger import ledger_key, read_entry, write_entry
+from worker.messages.ledger_v1 import FinalFields
 from worker.messages.ledger_v1_refund import write_command
 from worker.refunds.command import Command
 from worker.refunds.entry import FinalEntry
@@ -19,21 +20,41 @@ from worker.refunds.reply import NextAction
 _ADVICE: Constant[Mapping[str, NextAction]] = {advice.value: advice for advice in NextAction}
 
 
+class Stored(NamedTuple):
+    """A final entry as the ledger has it. Taken apart it would take three times the memory, and few are asked for."""
+
+    refund_request_id: str
+    value: bytes
+
+    def entry(self) -> FinalEntry:
+        """Raises ValueError if that is not what the value is."""
+        match read_entry(ledger_key(self.refund_request_id), self.value):
+            case FinalEntry() as entry:
+                return entry
+            case other:
+                raise ValueError(f"expected the final entry of {self.refund_request_id}: {other}")
+
+
 class Final(NamedTuple):
-    """A final refund and its channel. `entry` is kept only where duplicates are answered with the stored outcome,
+    """A final refund and its channel. `stored` is kept only where duplicates are answered with the stored outcome,
     `payment` only where it is what a refund's records are keyed by, `provider_request_id` only where it is not the
     refund's own id. `next_action`: the advice that came with a failure. `made_from`: the sum of the command of one that
     may be issued anew, else b"".
     """
 
     digest: bytes
-    entry: FinalEntry | None
+    stored: Stored | None
     succeeded: bool
     channel: str
     payment: str = ""
     provider_request_id: str = ""
     next_action: NextAction = NextAction.NONE
     made_from: bytes = b""
+
+    @property
+    def entry(self) -> FinalEntry | None:
+        """The stored outcome, read anew each time."""
+        return None if self.stored is None else self.stored.entry()
 
 
 def sum_of(command: Command) -> bytes:
@@ -42,13 +63,24 @@ def sum_of(command: Command) -> bytes:
 
 
 def final_of(entry: FinalEntry, *, keep_outcome: bool, by_payment: bool = False) -> Final:
-    """What is remembered of an entry."""
+    """What is remembered of an entry that is written now."""
+    stored = Stored(entry.refund_request_id, write_entry(entry)) if keep_outcome else None
+    return _final(entry, stored, by_payment=by_payment)
+
+
+def final_read(entry: FinalFields, value: bytes, *, keep_outcome: bool, by_payment: bool) -> Final:
+    """What is remembered of an entry that was read in this value of the ledger."""
+    stored = Stored(entry.refund_request_id, value) if keep_outcome else None
+    return _final(entry, stored, by_payment=by_payment)
+
+
+def _final(entry: FinalEntry | FinalFields, stored: Stored | None, *, by_payment: bool) -> Final:
     data = entry.event_data
     at_provider = str(data.get("providerRequestId", ""))
     return Final(
         entry.digest,
-        replace(entry, command=None) if keep_outcome else None,
-        has_succeeded(entry),
+        stored,
+        entry.event_headers.get("ce_type") == SUCCEEDED,
         sys.intern(str(data.get("channel", ""))),
         str(data.get("paymentId") or data.get("orderNumber", "")) if by_payment else "",
         "" if at_provider == entry.refund_request_id else at_provider,

@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from worker.messages.ledger import HEAD_KEY, read_entry
-from worker.refunds.entry import FinalEntry, Head, OpaqueEntry, OpenEntry
-from worker.stream.finals import LedgerCache, final_of
+from worker.messages.ledger import HEAD_KEY, skim_entry
+from worker.messages.ledger_v1 import FinalFields
+from worker.refunds.entry import Head, OpaqueEntry, OpenEntry
+from worker.stream.finals import LedgerCache, final_read
 from worker.stream.ports import Batch, Journal, Record, WrongLedger
 from worker.stream.scope import Scope
 
@@ -74,13 +75,13 @@ class Replayed:
             self._forget(key.decode(errors="replace"))
             self.cache.note(key, None)
             return
-        entry = read_entry(key, value)
+        entry = skim_entry(key, value)
         self.any = True
         match entry:
-            case FinalEntry():
-                self._forget(entry.refund_request_id)
-                final = final_of(entry, keep_outcome=self.keep_outcomes, by_payment=self.by_payment)
-                self.cache.keep(entry.refund_request_id, final, entry.at)
+            case FinalFields(refund_request_id=name, at=at):
+                self._forget(name)
+                final = final_read(entry, value, keep_outcome=self.keep_outcomes, by_payment=self.by_payment)
+                self.cache.keep(name, final, at)
                 return
             case Head():
                 self.head = entry
