@@ -143,6 +143,13 @@ EVERYWHERE: Final = (
         "        self._readers[refund.entry.origin.topic].release(refund.entry.origin.offset)\n",
     ),
     _one(
+        "the group is told of records that the head has not passed",
+        "G1",
+        "stream/books.py",
+        "positions = {topic: self.head.inputs[topic].position for topic in self._readers}",
+        "positions = {topic: reader.next_offset for topic, reader in self._readers.items()}",
+    ),
+    _one(
         "a retry has a new id",
         "G3",
         "stream/dispatch.py",

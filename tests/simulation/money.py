@@ -6,7 +6,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from tests.simulation.events import COMMANDS, RESULTS, Answered, Called, Committed, Event
+from tests.simulation.events import COMMANDS, RESULTS, SIGNALS, Answered, Called, Committed, Event
 from tests.simulation.guarantee import CLOCKS_APART_S, Guarantee, Truth
 from tests.simulation.view import Order, partition_of
 from tests.virtual_time import EPOCH
@@ -36,6 +36,7 @@ class NothingLost(Guarantee):
                     self.breaks(f"partition {partition}: the committed offset went back from {old} to {new}")
                 for offset in range(old, new):
                     self._look(partition, offset)
+            self._not_beyond(event)
 
     @override
     def check(self) -> None:
@@ -48,6 +49,15 @@ class NothingLost(Guarantee):
         for (partition, offset), count in self.view.letters.items():
             if count > 1:
                 self.breaks(f"partition {partition}: offset {offset} was dead-lettered {count} times")
+
+    def _not_beyond(self, event: Committed) -> None:
+        """The group may be told later than by the head, and never earlier: tools would call done what is not."""
+        heads = {COMMANDS: self.view.position, SIGNALS: self.view.heeded}
+        for part, offset in event.offsets.items():
+            if offset > heads[part.topic][part.partition]:
+                self.breaks(
+                    f"{part.topic}-{part.partition}: offset {offset} is committed, beyond the head's position"
+                )
 
     def _look(self, partition: int, offset: int) -> None:
         order = self.view.orders[partition].get(offset)

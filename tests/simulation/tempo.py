@@ -36,6 +36,7 @@ def limits_of(random: Random) -> Limits:
         open_max=random.choice((8, 30, 100)),
         reach_records=random.choice((2, 8, 30)),
         journal_after_s=0.5,
+        offsets_interval_s=0.2,
         commit_deadline_s=1.5,
         lease_s=1.2,
         lease_margin_s=LEASE_MARGIN_S,

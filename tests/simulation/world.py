@@ -335,7 +335,10 @@ class World:
         return True
 
     def _lag(self, partition: int) -> int:
-        commands = self.cluster.end(TopicPartition(COMMANDS, partition)) - self.view.position[partition]
+        """By the head's word, and for commands by the group's too, which follows it."""
+        part = TopicPartition(COMMANDS, partition)
+        told = min(self.view.position[partition], self.cluster.committed.get(part, 0))
+        commands = self.cluster.end(part) - told
         signals = self.cluster.end(TopicPartition(SIGNALS, partition)) - self.view.heeded[partition]
         return commands + signals
 

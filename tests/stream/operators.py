@@ -67,7 +67,7 @@ def instruct(bench: Bench, *instructions: Instruction) -> Written:
         event, offset = signal(each, bench.clock.now()), bench.signals.next_offset
         bench.accept(replace(record(offset, event.value, topic=SIGNALS), headers=event.headers))
     batch = bench.commit()
-    assert batch.batch.positions[SIGNALS] == bench.signals.next_offset
+    assert batch.head.inputs[SIGNALS].position == bench.signals.next_offset
     return batch
 
 

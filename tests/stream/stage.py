@@ -136,7 +136,7 @@ class Written:
 
     @property
     def position(self) -> int:
-        return self.batch.positions[COMMANDS]
+        return self.head.inputs[COMMANDS].position
 
     @property
     def head(self) -> Head:

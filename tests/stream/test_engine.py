@@ -24,7 +24,8 @@ async def test_a_command_becomes_one_call_and_one_outcome() -> None:
     async with world.worker.running():
         await asyncio.sleep(1)
         assert world.is_final("a")
-        assert world.committed() == 1
+        assert world.head().inputs[COMMANDS].position == 1
+    assert world.committed() == 1
     assert world.events == [("refund.succeeded.v1", "a")]
     assert len(world.gateway.calls) == 1
 

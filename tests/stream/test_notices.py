@@ -115,7 +115,7 @@ def test_the_ledger_has_the_notice_in_the_batch_that_releases_its_signal() -> No
     bench = waiting()
     notify(bench, told("a"))
     batch = bench.commit()
-    assert batch.batch.positions[SIGNALS] == 1
+    assert batch.head.inputs[SIGNALS].position == 1
     assert batch.open["a"].notice == told("a")
 
 
@@ -243,7 +243,7 @@ def test_a_parked_refund_is_asked_about_once_the_ledger_says_so_and_settles() ->
     notify(bench, told("a"))
     assert bench.due() == []
     batch = bench.commit()
-    assert batch.batch.positions[SIGNALS] == 1
+    assert batch.head.inputs[SIGNALS].position == 1
     assert (batch.open["a"].state, batch.open["a"].park) == (State.WAITING, None)
     assert bench.due() == ["a"]
     bench.answer("a", SUCCEEDED)
@@ -362,7 +362,7 @@ def test_a_notice_about_something_else_is_counted_and_nothing_else(notice: Notic
     bench.clock.forward(FLOOR_S)
     notify(bench, notice)
     assert bench.due() == []
-    assert bench.commit().batch.positions[SIGNALS] == 1
+    assert bench.commit().head.inputs[SIGNALS].position == 1
     assert bench.meter.signals == {"unknown": 1}
 
 
@@ -378,7 +378,7 @@ def test_what_is_no_signal_is_a_dead_letter_and_no_brake() -> None:
     bench.accept(*(record(4 + number, b"not json", topic=SIGNALS) for number in range(30)))
     batch = bench.commit()
     letters = batch.on(LETTERS)
-    assert (len(letters), batch.batch.positions[SIGNALS], batch.head.braked) == (30, 34, "")
+    assert (len(letters), batch.head.inputs[SIGNALS].position, batch.head.braked) == (30, 34, "")
     assert header(letters[0], "kafka_dlt-original-topic") == SIGNALS
     assert batch.on(RESULTS) == []
     assert bench.meter.signals == {"invalid": 30}
@@ -470,7 +470,7 @@ def test_a_notice_that_says_what_the_outcome_says_changes_nothing(succeeded: boo
     bench = final(succeeded=succeeded)
     notify(bench, told("a", status))
     batch = bench.commit()
-    assert (batch.events, batch.final, batch.batch.positions[SIGNALS]) == ([], {}, 1)
+    assert (batch.events, batch.final, batch.head.inputs[SIGNALS].position) == ([], {}, 1)
     assert bench.meter.signals == {"agreed": 1}
 
 

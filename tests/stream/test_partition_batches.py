@@ -133,13 +133,13 @@ def test_nothing_is_said_twice() -> None:
     assert len(bench.commit().batch.records) == 1
 
 
-def test_every_batch_holds_the_head_last_and_it_says_the_position_of_the_batch() -> None:
+def test_every_batch_holds_the_head_last_and_the_group_is_told_what_it_says() -> None:
     bench = Bench()
     bench.accept(record(0, value("a")), record(1, value("b")))
     bench.answer("a")
     batch = bench.commit()
     assert batch.batch.records[-1].key == b"#head"
-    assert batch.head.inputs["refund.commands"].position == batch.position == 1
+    assert batch.head.inputs["refund.commands"].position == batch.batch.positions["refund.commands"] == 1
 
 
 def test_an_input_that_is_not_read_this_time_keeps_its_place() -> None:

@@ -187,7 +187,6 @@ class KafkaJournal(KafkaLedger):
         super().__init__(ledger, kafka, limits, clients)
         self._producer = producer
         self._begun = begun
-        self._positions: dict[str, int] = {}
         self._over = False
 
     async def commit(self, batch: Batch) -> int | None:
@@ -211,13 +210,10 @@ class KafkaJournal(KafkaLedger):
     async def _transaction(self, batch: Batch) -> int | None:
         self._begun()
         await self._producer.begin_transaction()
-        moved = {
-            topic: offset for topic, offset in batch.positions.items() if self._positions.get(topic) != offset
+        offsets = {
+            TopicPartition(topic, self._ledger.partition): offset for topic, offset in batch.positions.items()
         }
-        if moved:
-            offsets = {
-                TopicPartition(topic, self._ledger.partition): offset for topic, offset in moved.items()
-            }
+        if offsets:
             await self._producer.send_offsets_to_transaction(offsets, self._kafka.group_id)
         sends = [
             send
@@ -227,7 +223,6 @@ class KafkaJournal(KafkaLedger):
         # Before the commit, because aiokafka commits even when a send has failed.
         written = await asyncio.gather(*sends)
         await self._producer.commit_transaction()
-        self._positions.update(moved)
         return self._place_of_head(written)
 
     def _place_of_head(self, written: Iterable[RecordMetadata]) -> int | None:

@@ -47,6 +47,7 @@ STREAM: Final[Mapping[str, str]] = {
     "reach_records": "how far ahead of the read position calls may be made before the ledger's head says so",
     "journal_after_s": "a refund not final by then is written to the ledger, and its offset released",
     "commit_interval_s": "the shortest time between a partition's transactions",
+    "offsets_interval_s": "how far the group's committed offsets, which show lag, may be behind the ledger's head",
     "commit_records_max": "records in one transaction",
     "commit_deadline_s": "the limit for one transaction; after it the commit is in doubt",
     "lease_s": "no call starts when the last good commit is older, or the news of what operators have halted",

@@ -1,5 +1,6 @@
 """What one partition has to write: entries that changed, records to publish, its head; a batch at a time."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -7,7 +8,7 @@ from typing import Final
 
 from worker.refunds.entry import FinalEntry, Head, Reading
 from worker.stream import writing
-from worker.stream.offsets import Reader
+from worker.stream.offsets import GroupOffsets, Reader
 from worker.stream.outbox import Outbox
 from worker.stream.ports import Batch, Outgoing, Record
 from worker.stream.refund import Refund
@@ -41,6 +42,7 @@ class Books:
         self._readers = readers
         self._scope = scope
         self._in_use = in_use
+        self._group = GroupOffsets(scope.limits.offsets_interval_s)
         self._outbox = Outbox(scope.limits.record_size_max)
         self._dirty: dict[str, Refund] = {}
         # Refunds whose input offset is held back, oldest first.
@@ -114,11 +116,16 @@ class Books:
         """Whether some refund has taken so long that the ledger must hold it instead of the input offset."""
         return self.unjournaled and mono - self._fresh[0].read_at >= self._scope.limits.journal_after_s
 
+    @property
+    def offsets_due(self) -> float:
+        """When a batch is needed, if only for the group's committed offsets; inf if none is."""
+        return self._group.due
+
     def batch(self, mono: float) -> Batch:
-        """Everything since the last batch, and the head."""
+        """Everything since the last batch, and the head; not each time the group's committed offsets."""
         while self.late(mono):
             self.write(self._fresh.popleft())
-        return self._batch(last=False)
+        return self._batch(mono, last=False)
 
     def last_batch(self, calling: Iterable[Refund]) -> Batch:
         """No call follows. Every open refund is journaled; of those `calling`, the ledger says that they are."""
@@ -126,9 +133,9 @@ class Books:
             self.write(self._fresh.popleft())
         for refund in calling:
             self.write(refund)
-        return self._batch(last=True)
+        return self._batch(math.inf, last=True)
 
-    def _batch(self, *, last: bool) -> Batch:
+    def _batch(self, mono: float, *, last: bool) -> Batch:
         scope, number = self._scope, self._number
         entries = [writing.ledger(scope, number, refund.written) for refund in self._dirty.values()]
         self._dirty.clear()
@@ -138,7 +145,8 @@ class Books:
         self.head = self._next_head(last=last)
         head = writing.ledger_head(scope, number, self.head)
         records = self._outbox.take(self._readers, [*entries, *tombstones, head])
-        return Batch({topic: self.head.inputs[topic].position for topic in self._readers}, records)
+        positions = {topic: self.head.inputs[topic].position for topic in self._readers}
+        return Batch(self._group.take(positions, mono), records)
 
     def committed(self) -> None:
         """The last batch is visible: calls may reach as far as its head says."""

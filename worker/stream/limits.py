@@ -12,7 +12,8 @@ class Limits:
     `open_max`: open refunds per partition; at it the partition is not fetched.
     `reach_records`: how far ahead of the read position calls may be made before a head says so. `lease_s`: no call
     starts when the last good commit, or the news of operators' halts, is older. `quiet_commit_s`: an idle partition
-    commits its head this often. `brake_*`: more than `brake_ratio` unreadable among the last `brake_window` records
+    commits its head this often. `offsets_interval_s`: how far the group's committed offsets may be behind the head's
+    positions. `brake_*`: more than `brake_ratio` unreadable among the last `brake_window` records
     stops the partition.
     `merchants_max`: per channel, those remembered because their halt has ended; a halted one is remembered for as
     long as refunds wait for it. `suspect_*`: see the credential. `drain_s`: all of a stop; `drain_floor_s` of it is
@@ -27,6 +28,7 @@ class Limits:
     reach_records: int = 256
     journal_after_s: float = 1.0
     commit_interval_s: float = 0.03
+    offsets_interval_s: float = 1.0
     commit_records_max: int = 500
     commit_deadline_s: float = 6.0
     lease_s: float = 5.0

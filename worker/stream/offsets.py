@@ -1,6 +1,8 @@
-"""Which offset may be committed while refunds finish in any order."""
+"""Which offset may be committed while refunds finish in any order, and when the group is told."""
 
+import math
 from collections import deque
+from collections.abc import Mapping
 
 
 class Reader:
@@ -43,3 +45,31 @@ class Reader:
     def held_back(self) -> int:
         """How many records from the position on have been read."""
         return len(self._read)
+
+
+class GroupOffsets:
+    """The group's committed offsets, as one opening knows them.
+
+    Where to read on is the head's word, and that is in every transaction. These are for tools that show lag and cost
+    two requests more, so they may be `interval_s` behind. `due`: when they must be committed, seconds on the
+    monotonic clock; inf while they are as the head is.
+    """
+
+    __slots__ = ("_committed", "_interval_s", "_not_before", "due")
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._committed: Mapping[str, int] = {}
+        self._not_before = -math.inf
+        self.due = math.inf
+
+    def take(self, positions: Mapping[str, int], mono: float) -> Mapping[str, int]:
+        """What a transaction at `mono` commits of these: all of them, or none if that is known or comes too soon."""
+        if positions == self._committed:
+            return {}
+        if mono < self._not_before:
+            # Counted from the first that were left out: at an even pace no transaction is needed for this alone.
+            self.due = min(self.due, mono + self._interval_s)
+            return {}
+        self._committed, self._not_before, self.due = positions, mono + self._interval_s, math.inf
+        return positions

@@ -157,10 +157,12 @@ def _readers(number: int, head: Head | None, bounds: Mapping[str, Bounds], meter
                 f"the ledger says that {topic}-{number} was read up to offset {found.position}, but its log has "
                 f"{bound.begin}..{bound.end}: records were deleted before they were read, or the topic was made anew"
             )
-        if bound.committed is not None and bound.committed != found.position:
+        # Behind is where a crash leaves it.
+        if bound.committed is not None and bound.committed > found.position:
             meter.offset_moved()
             log.warning(
-                "%s-%d: committed offset %d differs from the ledger's %d; the ledger is right",
+                "%s-%d: committed offset %d is beyond the ledger's %d, where reading goes on: either the offset was "
+                "set by hand, or brokers have lost the ledger's end",
                 topic, number, bound.committed, found.position,
             )  # fmt: skip
         readers[topic] = Reader(found.position, found.reach)

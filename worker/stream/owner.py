@@ -193,7 +193,8 @@ class Owner:
     async def _pause(self) -> None:
         clock, limits = self._scope.clock, self._scope.limits
         mono = clock.monotonic()
-        until = min(self._committed_mono + limits.quiet_commit_s, mono + 1.0)
+        quiet_until = self._committed_mono + limits.quiet_commit_s
+        until = min(quiet_until, self.partition.books.offsets_due, mono + 1.0)
         self._expected = self._pending() > 0
         if self._stale():
             until = mono
@@ -224,6 +225,7 @@ class Owner:
             self._stale()
             or self.partition.books.late(mono)
             or mono - self._committed_mono >= limits.quiet_commit_s
+            or mono >= self.partition.books.offsets_due
         ):
             return True
         pending = self._pending()

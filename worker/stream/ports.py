@@ -58,7 +58,10 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One transaction: the input position per topic and all records, visible together or not at all."""
+    """One transaction: all records, and what the group commits by input topic, visible together or not at all.
+
+    `positions`: empty in most of them. The head, which is one of the records, has them always.
+    """
 
     positions: Mapping[str, int]
     records: tuple[Outgoing, ...]
