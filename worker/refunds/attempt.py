@@ -48,18 +48,35 @@ class Attempt:
 
 def sent(attempt: Attempt, now: float, quiet_s: float) -> Attempt:
     """The attempt as it is once its call has started at `now`."""
-    if attempt.stage is not Stage.SUBMIT:
-        return replace(attempt, number=attempt.number + 1)
-    first = now if attempt.first_sent_at is None else attempt.first_sent_at
-    return replace(
-        attempt, number=attempt.number + 1, first_sent_at=first, quiet_at=max(attempt.quiet_at, now + quiet_s)
-    )
+    first, quiet_at = attempt.first_sent_at, attempt.quiet_at
+    if attempt.stage is Stage.SUBMIT:
+        first, quiet_at = now if first is None else first, max(quiet_at, now + quiet_s)
+    return _called(attempt, attempt.number + 1, first, quiet_at, attempt.age_s)
 
 
 def answered(attempt: Attempt, now: float, seconds: float, quiet_s: float) -> Attempt:
     """The attempt once its call, `seconds` long, has ended at `now`: only now is it known that no byte follows."""
     quiet_at = max(attempt.quiet_at, now + quiet_s) if attempt.stage is Stage.SUBMIT else attempt.quiet_at
-    return replace(attempt, age_s=attempt.age_s + seconds, quiet_at=quiet_at)
+    return _called(attempt, attempt.number, attempt.first_sent_at, quiet_at, attempt.age_s + seconds)
+
+
+def _called(
+    attempt: Attempt, number: int, first_sent_at: float | None, quiet_at: float, age_s: float
+) -> Attempt:
+    """What every call changes; `replace`, which looks up each field by its name, takes twice as long."""
+    return Attempt(
+        attempt.command,
+        attempt.stage,
+        number,
+        attempt.ambiguous,
+        attempt.declined,
+        first_sent_at,
+        quiet_at,
+        attempt.absences,
+        attempt.absent_at,
+        age_s,
+        attempt.patience_from,
+    )
 
 
 def inherited(attempt: Attempt, now: float, quiet_s: float, possible_since: float) -> Attempt:
