@@ -148,7 +148,7 @@ METRICS: Final = (
     Metric(
         "moved_offsets_total",
         Kind.COUNTER,
-        "Openings at which the group's committed offset was another than the ledger's, which is right",
+        "Openings that found the group's committed offset beyond the ledger's position, where reading goes on",
     ),
     Metric(
         "partitions",

@@ -219,10 +219,10 @@ ROWS: Final = (
         ),
         Panel(
             "Openings",
-            "Each replays the ledger. The group's committed offset should be the ledger's.",
+            "Each replays the ledger. The group's committed offset should not be beyond the ledger's.",
             (
                 Query(count("opening_duration_seconds_count").expr, "openings"),
-                Query(count("moved_offsets_total").expr, "with another committed offset"),
+                Query(count("moved_offsets_total").expr, "with a committed offset beyond"),
             ),
             steps=True,
         ),
