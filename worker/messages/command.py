@@ -52,21 +52,15 @@ def read_command(
     """
     texts = header_texts(headers)
     event: Unwrapped | None = None
-    refund_request_id = None
     try:
         if value is None:
             raise NotReadable(Problem.TOMBSTONE, "", "the record has no value", "a refund command as JSON")
         event = unwrap(value, texts, limits.size_max)
-        refund_request_id = _readable_id(event)
-        try:
-            refuse_repeated_names(value, event)
-        except NotReadable as fault:
-            if fault.field in _id_fields(event):
-                refund_request_id = None  # which of the two?
-            raise
+        refuse_repeated_names(value, event)
         data = check_event(event, texts, COMMAND_TYPES)
         return _not_ours(_command(type_of(event), data, cause_of(event, texts, origin), limits))
     except NotReadable as fault:
+        refund_request_id = None if event is None else _readable_id(event, fault)
         cause = cause_of(event, texts, origin)
         return Invalid(fault.problem, fault.field, str(fault), refund_request_id, cause)
 
@@ -87,15 +81,15 @@ def _not_ours(command: Command) -> Command:
     return command
 
 
-def _id_fields(event: Unwrapped) -> tuple[str, ...]:
-    shape = SHAPES.get(type_of(event))
-    return shape.ids if shape else ("refundRequestId",)
-
-
-def _readable_id(event: Unwrapped) -> str | None:
+def _readable_id(event: Unwrapped, fault: NotReadable) -> str | None:
+    """The refund's id, as far as it can be told from a command with this fault."""
     if not isinstance(event.data, dict):
         return None
-    if shape := SHAPES.get(type_of(event)):
+    shape = SHAPES.get(type_of(event))
+    ids = shape.ids if shape else ("refundRequestId",)
+    if fault.problem is Problem.DUPLICATE_KEY and fault.field in ids:
+        return None  # which of the two?
+    if shape:
         return readable_id(shape, event.data)
     found = event.data.get("refundRequestId")
     return found if isinstance(found, str) and is_refund_request_id(found) else None
