@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 import pytest
 
 from tests.kafka_contract.cluster import Cluster
 from worker.stream.ports import Batch, Fenced, InDoubt, Journal, Outgoing, Record
 from worker.stream.routing import home
+
+MUCH: Final = 100
+"""Records; taking one in costs about 20 us."""
 
 
 def entry(cluster: Cluster, key: bytes, value: bytes | None, partition: int = 0) -> Outgoing:
@@ -68,6 +72,17 @@ async def test_records_keep_their_order_and_everything_they_carry(cluster: Clust
         (each.key, each.value, each.headers, 1) for each in sent
     ]
     assert found[2].timestamp_ms == 1_600_000_000_123
+
+
+async def test_a_long_ledger_is_replayed_in_order_and_never_much_of_it_at_once(cluster: Cluster) -> None:
+    """Between two parts the calls of other partitions go on."""
+    journal = await cluster.journals.open(0)
+    sent = [b"%d" % number for number in range(MUCH * 2 + 50)]
+    await journal.commit(Batch({}, tuple(entry(cluster, value, value) for value in sent)))
+    parts = [values(part) async for part in journal.replay()]
+    await journal.close()
+    assert [value for part in parts for value in part] == sent
+    assert max(len(part) for part in parts) <= MUCH
 
 
 async def test_more_than_one_request_holds_is_one_transaction_all_the_same(cluster: Cluster) -> None:

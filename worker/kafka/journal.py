@@ -24,7 +24,8 @@ from worker.stream.routing import partition_of
 log = logging.getLogger(__name__)
 CLOSE_S: Final = 3.0
 REPLAY_WAIT_MS: Final = 200
-REPLAYED_AT_ONCE: Final = 500
+READ_AT_ONCE: Final = 2_000
+REPLAYED_AT_ONCE: Final = 100
 TOLD_EVERY_S: Final = 5.0
 RETRY_MS: Final = 20
 
@@ -121,7 +122,11 @@ class KafkaLedger:
                 told = asyncio.get_running_loop().time()
                 # The position, not the last record: the log may end in markers and in what compaction left.
                 while (position := await consumer.position(self._ledger)) < end:
-                    yield await self._read_on(consumer, position, end)
+                    records = await self._read_on(consumer, position, end)
+                    # Many small parts: between them others go on, and aiokafka gets the next records, for which it
+                    # asks only when it has given us all.
+                    for first in range(0, len(records), REPLAYED_AT_ONCE):
+                        yield records[first : first + REPLAYED_AT_ONCE]
                     if asyncio.get_running_loop().time() > told + TOLD_EVERY_S:
                         told = asyncio.get_running_loop().time()
                         self._tell((position - start) / (end - start))
@@ -138,7 +143,7 @@ class KafkaLedger:
             async with asyncio.timeout(self._limits.opening_deadline_s):
                 while True:
                     batches = await consumer.getmany(
-                        self._ledger, timeout_ms=REPLAY_WAIT_MS, max_records=REPLAYED_AT_ONCE
+                        self._ledger, timeout_ms=REPLAY_WAIT_MS, max_records=READ_AT_ONCE
                     )
                     if batches or await consumer.position(self._ledger) > position:
                         return [record_of(record) for records in batches.values() for record in records]
