@@ -206,6 +206,19 @@ async def test_what_has_outlived_its_retention_is_forgotten_in_the_ledger_too(tm
     await closed(opened)
 
 
+async def test_what_an_opening_has_read_is_not_read_again_though_it_failed(tmp_path: Path) -> None:
+    here = world(tmp_path)
+    for one in (head(), final("a", here.clock.now()), final("b", here.clock.now()), head()):
+        write(here.kafka, one)
+    here.kafka.troubles.append(Trouble.IN_DOUBT_LOST)
+    with pytest.raises(InDoubt):
+        await here.open()
+    cut(here, batch=1)
+    opened = await here.open()
+    assert known(opened, "a", "b") == [True, True]
+    await closed(opened)
+
+
 async def test_a_fenced_opening_leaves_the_cache_to_its_successor(tmp_path: Path) -> None:
     here = world(tmp_path)
     first = await here.open()

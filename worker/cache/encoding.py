@@ -16,6 +16,8 @@ from worker.stream.finals import Final, Stored
 
 FORMAT: Constant = 1
 _START: Constant = struct.Struct(">I?BB")
+# What follows the channel is of few.
+_NO_MORE: Constant = Final(b"", None, succeeded=True, channel="")[4:]
 
 
 def encoded(final: Final, at: float) -> bytes:
@@ -54,8 +56,7 @@ def decoded(refund_request_id: str, value: bytes) -> Final:
 
 
 def _more(final: Final) -> bytes:
-    said = (final.payment, final.provider_request_id, final.next_action, final.made_from, final.stored)
-    if said == ("", "", NextAction.NONE, b"", None):
+    if final.stored is None and final[4:] == _NO_MORE:
         return b""
     stored = None if final.stored is None else final.stored.value.decode()
     return orjson.dumps(

@@ -19,6 +19,7 @@ from worker.stream.scope import Scope
 
 log = logging.getLogger(__name__)
 TAKEN_AT_ONCE: Final = 500
+REACHED_EVERY: Final = 2_000
 
 
 class CachingJournal:
@@ -134,17 +135,21 @@ def _replayed(cache: LedgerCache, scope: Scope) -> Replayed:
 async def _read(
     journal: CachingJournal, replayed: Replayed, start: int | None, number: int, scope: Scope
 ) -> None:
-    began_at, began_mono, position, count = scope.clock.now(), scope.clock.monotonic(), None, 0
+    began_at, began_mono, position, count, due = scope.clock.now(), scope.clock.monotonic(), None, 0, 0
     async for records in journal.replay(start):
         count += len(records)
         for record in records:
             replayed.take(record)
             if record.key == HEAD_KEY:
                 position = record.offset
-        if position is not None:
+        if position is not None and count >= due:
+            # Each time, the cache writes all that it was told.
             journal.cache.reached(position, began_at)
+            due = count + REACHED_EVERY
         # The client may have more at hand, and would not wait for it: other partitions' calls and heartbeats must not.
         await asyncio.sleep(0)
+    if position is not None:
+        journal.cache.reached(position, began_at)
     seconds = scope.clock.monotonic() - began_mono
     log.info("partition %d: %d records of its ledger read in %.1f s", number, count, seconds)
 
