@@ -287,8 +287,8 @@ EVERYWHERE: Final = (
         "calls under way are not limited",
         "G8",
         "stream/dispatch.py",
-        "while line.runnable and line.in_flight < self._limits.in_flight_max:",
-        "while line.runnable:",
+        "while line.runnable and line.in_flight < in_flight_max and",
+        "while line.runnable and",
     ),
     _one(
         "open refunds are not limited",

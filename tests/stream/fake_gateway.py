@@ -33,7 +33,7 @@ class Held:
         self.answer.set_result(reply)
 
 
-Step = Reply | NotStarted | Held | Exception
+Step = Reply | NotStarted | Held | BaseException
 SUCCEEDED: Final = Succeeded("alipay-refund-1", "2024-06-04T09:02:03+08:00")
 
 
@@ -97,7 +97,7 @@ class FakeGateway:
             return Misconfigured("SIGNATURE_INVALID")
         script = self._scripts.get(refund_request_id)
         step = script.popleft() if script else SUCCEEDED
-        if isinstance(step, Exception):
+        if isinstance(step, BaseException):
             raise step
         return await step.answer if isinstance(step, Held) else step
 

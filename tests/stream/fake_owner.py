@@ -23,8 +23,9 @@ COMMIT_S: Final = 0.03
 class FakeOwner:
     """Remembers what it was told.
 
-    `may_call`: whether calls are cleared. `trouble`: what applying an answer raises. `commits_to`: where deferred
-    calls are offered again a moment later; None: they stay in `deferred`.
+    `may_call`: whether calls are cleared. `unclear`: what asking that raises. `trouble`: what applying an answer
+    raises; after either it is no longer live. `commits_to`: where deferred calls are offered again a moment later;
+    None: they stay in `deferred`.
     """
 
     def __init__(self, gateway: FakeGateway, clock: Clock | None = None) -> None:
@@ -42,8 +43,11 @@ class FakeOwner:
         self.commits_to: Dispatcher | None = None
         self.faults: list[Exception] = []
         self.trouble: Exception | None = None
+        self.unclear: Exception | None = None
 
     def cleared(self, refund: Refund) -> bool:
+        if self.unclear is not None:
+            raise self.unclear
         return self.may_call
 
     def begin(self, refund: Refund) -> Attempt:
@@ -73,6 +77,7 @@ class FakeOwner:
 
     def failed(self, error: Exception) -> None:
         self.faults.append(error)
+        self.live = False
 
     def defer(self, call: Call) -> None:
         if self.commits_to is None:

@@ -198,7 +198,9 @@ async def test_a_burst_of_calls_does_not_hold_up_another_channel() -> None:
     board.offer(*(f"refund-{number}" for number in range(3 * STARTS_AT_ONCE)))
     board.dispatcher.offer(board.owner.call("another", channel="two"))
     await asyncio.sleep(0)
-    assert (len(one.calls), len(two.calls)) == (STARTS_AT_ONCE, 1)
+    assert (len(one.calls), len(two.calls)) == (STARTS_AT_ONCE, 0)
+    await asyncio.sleep(0)
+    assert (len(one.calls), len(two.calls)) == (2 * STARTS_AT_ONCE - 1, 1)
 
 
 @in_virtual_time
@@ -281,6 +283,36 @@ async def test_a_fault_of_ours_leaves_the_refund_in_doubt_and_not_lost() -> None
     assert name == "a"
     assert reply == Unknown("internal error ValueError")
     assert board.dispatcher.in_flight == 0
+
+
+@in_virtual_time
+async def test_a_panic_in_a_call_leaves_the_refund_in_doubt_and_its_payment_free() -> None:
+    """How a fault in Rust arrives in Python, as in cryptography: it is no Exception."""
+
+    class Panic(BaseException):
+        pass
+
+    board = Switchboard()
+    board.gateway.script("a", Panic())
+    board.offer("a", "b", payment="pay")
+    await settle()
+    assert board.owner.replies == [("a", Unknown("internal error Panic")), ("b", SUCCEEDED)]
+    assert board.dispatcher.in_flight == 0
+
+
+@in_virtual_time
+async def test_a_call_that_cannot_be_judged_ends_its_opening_and_keeps_no_other_waiting() -> None:
+    """Also where it is judged in a later turn of the event loop, where nobody would hear of the error."""
+    board = Switchboard()
+    names = [f"refund-{number}" for number in range(2 * STARTS_AT_ONCE)]
+    doomed, other = board.another_owner(), board.another_owner()
+    fault = doomed.unclear = ValueError("a bug")
+    board.offer(*names)
+    board.offer("doomed", payment="pay", owner=doomed)
+    board.offer("behind", payment="pay", owner=other)
+    await settle()
+    assert doomed.faults == [fault]
+    assert (board.owner.answers, other.answers) == (names, ["behind"])
 
 
 @in_virtual_time

@@ -42,12 +42,13 @@ class Place(NamedTuple):
 class Evidence:
     """One look at everything, by a reader that only sees what is committed.
 
-    `commands`, `results`, `dead_letters`: every record, in offset order per partition. `ledger`: the last entry
-    by partition and key, heads not among them. `committed`: the group's offset by partition of the commands.
-    `limits`: what the worker is configured to accept as a command. `former`: partition counts that there were before.
+    `commands`, `results`, `dead_letters`: every record, in offset order per partition. `ledger`: the last entry by
+    partition and key, heads not among them. `committed`: by partition, the command that a successor would read next, as
+    the ledger's head says; the group's own offset may be a second older. `limits`: what the worker is configured to
+    accept as a command. `former`: partition counts that there were before.
 
-    Taken while the worker runs, the parts must have been read in this order: committed, ledger, then results,
-    dead letters and commands, then Alipay. Each then shows at least what the one before it refers to.
+    Taken while the worker runs, the parts must have been read in this order: ledger, then results, dead letters and
+    commands, then Alipay. Each then shows at least what the one before it refers to.
     """
 
     commands: tuple[Record, ...]

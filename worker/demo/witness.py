@@ -1,4 +1,4 @@
-"""Collects evidence: a plain read_committed consumer, the group's committed offsets, and the simulator's books.
+"""Collects evidence: a plain read_committed consumer, and the simulator's books.
 
 It shares with the worker the settings (where, and what the topics are called) and the decoders, nothing else.
 """
@@ -13,15 +13,14 @@ import aiohttp
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from worker.demo.alipay_view import AlipayView, alipay_view
 from worker.demo.evidence import Evidence
 from worker.kafka.connection import connection_options
 from worker.kafka.records import record_of
 from worker.messages.command import CommandLimits
-from worker.messages.ledger import HEAD_KEY, BadEntry, read_entry
-from worker.refunds.entry import Entry
+from worker.messages.ledger import BadEntry, read_entry
+from worker.refunds.entry import Entry, Head
 from worker.settings import MainlandSettings, Settings, command_limits
 from worker.settings.account import accounts_of
 from worker.stream.ports import Record
@@ -60,6 +59,7 @@ class Witness:
         self._url = simulator_url
         self._ledger: dict[tuple[int, str], Entry | BadEntry] = {}
         self._records: dict[str, list[Record]] = {}
+        self._positions: dict[int, int] = {}
         self._partitions = 0
         self._limits = _limits(settings)
         self._committed = _reader(settings, "read_committed")
@@ -92,7 +92,6 @@ class Witness:
         """Everything that is committed now, in the order that `Evidence` asks for. Raises NotReached."""
         settings, topics = self._settings, self._settings.topics
         async with _deadline(within_s, self):
-            committed = await self._offsets()
             await self._read_on([topics.ledger])
             await self._read_on([topics.results, topics.dead_letters, topics.commands])
         return Evidence(
@@ -100,24 +99,12 @@ class Witness:
             results=tuple(self._records.get(topics.results, ())),
             dead_letters=tuple(self._records.get(topics.dead_letters, ())),
             ledger=dict(self._ledger),
-            committed=committed,
+            committed=dict(self._positions),
             alipay=await alipay_now(self._url) if self._url else AlipayView(),
             partitions=self._partitions,
             limits=self._limits,
             routing_key=settings.stream.routing_key,
         )
-
-    async def _offsets(self) -> dict[int, int]:
-        topic = self._settings.topics.commands
-        parts = [TopicPartition(topic, number) for number in range(self._partitions)]
-        group = self._settings.kafka.group_id
-        while True:
-            try:
-                found = await self._admin.list_consumer_group_offsets(group, partitions=parts)
-                return {part.partition: max(found[part].offset, 0) for part in parts if part in found}
-            except GroupCoordinatorNotAvailableError:
-                # A new cluster makes its offsets topic when it is first asked about.
-                await asyncio.sleep(WAIT_MS / 1000)
 
     async def _read_on(self, topics: Collection[str]) -> None:
         """Up to the high watermarks as they are now; the last stable offset would hide an open transaction."""
@@ -134,14 +121,20 @@ class Witness:
 
     def _take(self, records: Sequence[Record]) -> None:
         for record in records:
-            if record.topic != self._settings.topics.ledger:
+            if record.topic == self._settings.topics.ledger:
+                self._take_entry(record)
+            else:
                 self._records.setdefault(record.topic, []).append(record)
-            elif record.key != HEAD_KEY:
-                place = (record.partition, (record.key or b"").decode(errors="replace"))
-                if record.value is None:
-                    self._ledger.pop(place, None)
-                else:
-                    self._ledger[place] = read_entry(record.key, record.value)
+
+    def _take_entry(self, record: Record) -> None:
+        place = (record.partition, (record.key or b"").decode(errors="replace"))
+        entry = None if record.value is None else read_entry(record.key, record.value)
+        if entry is None:
+            self._ledger.pop(place, None)
+        elif not isinstance(entry, Head):
+            self._ledger[place] = entry
+        elif reading := entry.inputs.get(self._settings.topics.commands):
+            self._positions[record.partition] = reading.position
 
     async def behind(self) -> str:
         """Where reading stands, for an error message."""
