@@ -26,7 +26,7 @@ from worker.stream.refund import Refund
 log = logging.getLogger(__name__)
 TICK_S: Final = 0.5
 STARTS_AT_ONCE: Final = 4
-"""Of a channel, in one turn of the event loop: each holds it for a signature, and answers and commits wait so long."""
+"""In one turn of the event loop: each holds it for a signature, and answers and commits wait so long."""
 
 
 class Dispatcher:
@@ -40,7 +40,8 @@ class Dispatcher:
         self._halts = Halts()
         self._lanes: dict[str, deque[Call]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._turning = False  # whether calls were started in this turn of the event loop
+        self._in_turn = deque(self._lines.values())
+        self._started = 0  # in this turn of the event loop
         self._room = asyncio.Event()
         self._room.set()
 
@@ -87,45 +88,62 @@ class Dispatcher:
 
     def _pump(self) -> None:
         # A call that may not start passes its payment on, perhaps to a line that was looked at before.
-        while any(self._start_or_pass_on(line) for line in self._lines.values()):
+        while any(self._start_or_pass_on(line) for line in self._in_turn):
             pass
         if not self._room.is_set() and self._has_room():
             self._room.set()
 
     def _start_or_pass_on(self, line: Line) -> bool:
-        """Start what the line has room for; whether some payment was passed on instead."""
+        """Start what there is room for; whether some payment was passed on instead."""
         passed_on = False
-        while line.runnable and line.in_flight < self._limits.in_flight_max and line.started < STARTS_AT_ONCE:
+        in_flight_max = self._limits.in_flight_max
+        while line.runnable and line.in_flight < in_flight_max and self._started < STARTS_AT_ONCE:
             call = line.runnable.popleft()
-            halted, pinned = line.halting(call) is not None, line.pinned(call)
-            if call.live and not halted and pinned and call.owner.cleared(call.refund):
+            if self._may_start(line, call):
                 self._start(line, call)
-                continue
-            passed_on = True
-            self._pass_on(call)
-            if call.live and not pinned:
-                line.drop(call)
-                call.owner.mark(call.refund, State.UNCONFIGURED)
-            elif call.live and halted:
-                self.offer(call)
-            elif call.live:
-                call.owner.defer(call)
+            else:
+                passed_on = True
+                self._pass_on(call)
+                self._put_back(line, call)
         return passed_on
 
+    def _may_start(self, line: Line, call: Call) -> bool:
+        try:
+            may = call.live and line.halting(call) is None and line.pinned(call)
+            return may and call.owner.cleared(call.refund)
+        except Exception as error:
+            log.exception("a call could not be judged")
+            call.owner.failed(error)
+            return False
+
+    def _put_back(self, line: Line, call: Call) -> None:
+        """To wait for what has kept it from being made."""
+        try:
+            if not call.live:
+                pass
+            elif not line.pinned(call):
+                line.drop(call)
+                call.owner.mark(call.refund, State.UNCONFIGURED)
+            elif line.halting(call) is not None:
+                self.offer(call)
+            else:
+                call.owner.defer(call)
+        except Exception as error:
+            log.exception("a call could not be put back")
+            call.owner.failed(error)
+
     def _start(self, line: Line, call: Call) -> None:
-        if not self._turning:
-            self._turning = True
+        if not self._started:
             asyncio.get_running_loop().call_soon(self._next_turn)
-        line.started += 1
+        self._started += 1
         line.in_flight += 1
         task = asyncio.create_task(self._call(line, call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def _next_turn(self) -> None:
-        self._turning = False
-        for line in self._lines.values():
-            line.started = 0
+        self._started = 0
+        self._in_turn.rotate(-1)  # or the first channel's backlog would keep the others waiting
         self._pump()
 
     async def _call(self, line: Line, call: Call) -> None:
@@ -164,8 +182,11 @@ class Dispatcher:
 
         try:
             return await line.gateway.call(attempt, call.refund.entry.pin.body, may_start)
-        except Exception as error:
-            # A fault of ours says nothing about the money: the refund stays in doubt and is asked about.
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            # A fault of ours, Rust's panics included, says nothing about the money: the refund stays in doubt and is
+            # asked about.
             log.exception("call failed", extra={"refundRequestId": attempt.command.refund_request_id})
             return Unknown(f"internal error {type(error).__name__}")
 

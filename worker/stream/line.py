@@ -15,8 +15,7 @@ from worker.stream.ports import Gateway
 
 @dataclass(slots=True)
 class Line:
-    """`runnable`: calls that only wait for a free one. `in_flight`: how many are under way. `started`: how many of them
-    in this turn of the event loop.
+    """`runnable`: calls that only wait for a free one. `in_flight`: how many are under way.
 
     `merchants`: of those whose token or contract the provider has refused; a merchant's halt leaves the others alone,
     while the account's holds them all. `switch`: an operator's halt, which not even a probe passes.
@@ -29,7 +28,6 @@ class Line:
     merchants: dict[str, Credential] = field(default_factory=dict)
     runnable: deque[Call] = field(default_factory=deque)
     in_flight: int = 0
-    started: int = 0
 
     def credentials(self) -> Iterator[Credential]:
         """The account's first."""
