@@ -25,7 +25,7 @@ from worker.stream.refund import Refund
 
 log = logging.getLogger(__name__)
 TICK_S: Final = 0.5
-STARTS_AT_ONCE: Final = 4
+STARTS_AT_ONCE: Final = 16
 """In one turn of the event loop: each holds it for a signature, and answers and commits wait so long."""
 
 
