@@ -172,6 +172,13 @@ async def test_whatever_comes_out_is_described(here: World, document: dict[str, 
     await here.write(b"refund, please", 0)
     await here.until(here.final([paid, bounced, disputed, declined, slow]), "outcomes")
     await here.until(lambda: bool(here.events("refund.parked.v1")), "it is parked")
+
+    # Until then a call might still be on the wire, and a settlement is refused.
+    def quiet() -> bool:
+        entry = here.open().get(parked)
+        return entry is not None and time.time() > entry.attempt.quiet_at
+
+    await here.until(quiet, "it is parked and quiet")
     notices, post = here.simulator.endpoint.notices, here.simulator.notifier.post
     post(notices.of_deposit_back(bounced, time.time()))
     post(notices.of_refund(disputed, time.time(), mode("refund_status", status="FAIL")))
