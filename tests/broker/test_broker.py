@@ -103,10 +103,12 @@ async def test_what_was_committed_survives_a_restart(
 
 
 def test_a_frozen_broker_answers_nobody_until_it_is_thawed(own_kafka: LocalKafka) -> None:
+    deadline = time.monotonic() + WAIT_MAX_S
     own_kafka.freeze()
+    while serves_metadata(own_kafka.port):  # the signal takes a moment to stop every thread
+        assert time.monotonic() < deadline
     assert not serves_metadata(own_kafka.port)
     own_kafka.thaw()
-    deadline = time.monotonic() + WAIT_MAX_S
     while not serves_metadata(own_kafka.port):
         assert time.monotonic() < deadline
 
