@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from worker.messages.control import EVERYTHING
@@ -109,8 +110,7 @@ class Dispatcher:
 
     def _may_start(self, line: Line, call: Call) -> bool:
         try:
-            may = call.live and line.halting(call) is None and line.pinned(call)
-            return may and call.owner.cleared(call.refund)
+            return line.lets(call)
         except Exception as error:
             log.exception("a call could not be judged")
             call.owner.failed(error)
@@ -174,12 +174,9 @@ class Dispatcher:
             call.owner.defer(call)
 
     async def _ask(self, line: Line, call: Call, attempt: Attempt) -> Reply | NotStarted:
-        def may_start() -> bool:
-            # A slowed channel lets its calls wait for their turn: what was true before may not be any more.
-            # So may settings.
-            may = line.halting(call) is None and line.pinned(call)
-            return call.live and may and call.owner.cleared(call.refund)
-
+        # A slowed channel lets its calls wait for their turn, and settings change: what was true before may not be any
+        # more.
+        may_start = partial(line.lets, call)
         try:
             return await line.gateway.call(attempt, call.refund.entry.pin.body, may_start)
         except asyncio.CancelledError:

@@ -47,6 +47,11 @@ class Line:
                 return credential
         return None
 
+    def lets(self, call: Call) -> bool:
+        """Whether nothing keeps this call from being made now."""
+        may = call.live and self.halting(call) is None and self.pinned(call)
+        return may and call.owner.cleared(call.refund)
+
     def pinned(self, call: Call) -> bool:
         """Whether the call would carry its merchant's own token exactly if its refund began with it.
 
