@@ -8,8 +8,12 @@ from enum import Enum
 from typing import Final, Self
 
 HOST: Final = "127.0.0.1"
+PRODUCE: Final = 0
+FIND_COORDINATOR: Final = 10
+ADD_PARTITIONS_TO_TXN: Final = 24
 ADD_OFFSETS_TO_TXN: Final = 25
 END_TXN: Final = 26
+TXN_OFFSET_COMMIT: Final = 28
 HEARTBEAT: Final = 12
 
 
@@ -24,7 +28,8 @@ class Loss(Enum):
 class Proxy:
     """Forwards to `port` whatever connects to it. Set `losses[api]` to lose the next request of that kind.
 
-    `delays_s[api]`: how long answers of that kind are held back. `held`: the late requests.
+    `delays_s[api]`: how long answers of that kind are held back; `holding`: it has begun. `held`: the late requests.
+    `tasks`: one for each connection.
     """
 
     def __init__(self) -> None:
@@ -32,9 +37,10 @@ class Proxy:
         self.requests: Counter[int] = Counter()
         self.losses: dict[int, Loss] = {}
         self.delays_s: dict[int, float] = {}
+        self.holding = asyncio.Event()
         self.held: list[bytes] = []
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, HOST, 0)
@@ -43,9 +49,9 @@ class Proxy:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     @property
     def port(self) -> int:
@@ -67,8 +73,8 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             broker_reader, broker_writer = await asyncio.open_connection(HOST, self.upstream_port)
             try:
@@ -99,6 +105,7 @@ class Proxy:
             if loss is Loss.ANSWER:
                 return
             if delay_s := self.delays_s.get(api, 0.0):
+                self.holding.set()
                 await asyncio.sleep(delay_s)
             writer.write(answer)
 

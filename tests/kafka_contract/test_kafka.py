@@ -1,6 +1,9 @@
 """What only a broker can show: answers that lie in a socket, a broker that is gone, records that are deleted."""
 
 import asyncio
+import gc
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -8,7 +11,15 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from tests.kafka_contract.cluster import Names, RealKafka
 from tests.kafka_contract.conftest import Lossy
-from tests.kafka_contract.proxy import HEARTBEAT
+from tests.kafka_contract.proxy import (
+    ADD_OFFSETS_TO_TXN,
+    ADD_PARTITIONS_TO_TXN,
+    END_TXN,
+    FIND_COORDINATOR,
+    HEARTBEAT,
+    PRODUCE,
+    TXN_OFFSET_COMMIT,
+)
 from tests.kafka_contract.test_journal import entry, replayed
 from tests.kafka_contract.test_source import joined, poll
 from worker.demo.local_kafka import LocalKafka
@@ -53,6 +64,36 @@ async def test_without_a_broker_everything_is_in_doubt_and_nothing_hangs(
         with pytest.raises(InDoubt):
             await inputs.partitions()
         await inputs.stop()
+
+
+@pytest.mark.parametrize(
+    "unanswered",
+    [FIND_COORDINATOR, ADD_OFFSETS_TO_TXN, TXN_OFFSET_COMMIT, ADD_PARTITIONS_TO_TXN, PRODUCE, END_TXN],
+    ids=["FindCoordinator", "AddOffsetsToTxn", "TxnOffsetCommit", "AddPartitionsToTxn", "Produce", "EndTxn"],
+)
+async def test_what_is_left_of_a_journal_that_was_given_up_in_a_transaction_says_and_does_nothing_more(
+    lossy: Lossy, unanswered: int
+) -> None:
+    unheard: list[Mapping[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    before = asyncio.all_tasks()
+    journal = await lossy.journals.open(0)
+    # The coordinator of transactions is known, and this one's partition is in it: the group's is yet to be found.
+    await journal.commit(Batch({}, (entry(lossy, b"a", b"1"),)))
+    lossy.proxy.delays_s[unanswered] = 30.0
+    committing = asyncio.create_task(
+        journal.commit(Batch({lossy.names.commands: 4}, (entry(lossy, b"a", b"2"),)))
+    )
+    await asyncio.wait_for(lossy.proxy.holding.wait(), 90)
+    committing.cancel()
+    await asyncio.wait([committing])
+    await journal.close()
+    del journal, committing
+    async with asyncio.timeout(90):
+        while left := asyncio.all_tasks() - before - lossy.proxy.tasks:
+            await asyncio.wait(left)
+    gc.collect()
+    assert unheard == []
 
 
 async def test_records_that_were_deleted_before_they_were_read_are_said_to_be_lost(

@@ -34,6 +34,8 @@ Answer = TypeVar("Answer")
 class _Client:
     """What `worker.kafka.tap` takes hold of."""
 
+    _md_update_fut: asyncio.Future[bool] | None = None
+
     def __init__(self, end: Callable[[bool], Awaitable[None]]) -> None:
         self._end = end
 
@@ -47,6 +49,9 @@ class _Client:
 
 class _Sender:
     sender_task: asyncio.Task[None] | None = None
+
+    def _fail_all(self, task: asyncio.Task[None]) -> None:
+        """Tells the futures of records, in aiokafka, what the sender ended with."""
 
 
 class SimulatedProducer:

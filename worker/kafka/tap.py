@@ -3,6 +3,7 @@
 With `foreign`, all that reaches into aiokafka; a test on the real broker fails if a release moves what it touches.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -66,9 +67,29 @@ def forbid_repeated_end(producer: AIOKafkaProducer) -> Callable[[], None]:
 
 
 async def silence(producer: AIOKafkaProducer) -> None:
-    """Stop a producer without flushing: nothing that it still has may reach the broker any more."""
-    task = producer._sender.sender_task  # noqa: SLF001 -- stop() flushes first, and hangs where the broker is gone
-    if task is not None:
-        task.cancel()
+    """End a producer without flushing: nothing that it still has may reach the broker, or be heard of, any more."""
+    client, sender = producer.client, producer._sender  # noqa: SLF001 -- stop() flushes first, and hangs where the broker is gone
     producer._closed = True  # noqa: SLF001 -- it is closed: or its destructor would complain
-    await producer.client.close()
+    client._get_conn = _no_connection  # type: ignore[method-assign]  # noqa: SLF001 -- close() lets it connect anew
+    if (task := sender.sender_task) is not None:
+        # It would hand the error in which the sender may end on to futures that nobody waits for any more.
+        task.remove_done_callback(sender._fail_all)  # noqa: SLF001
+        task.add_done_callback(_heard)
+        task.cancel()
+    try:
+        await client.close()
+    finally:
+        # close() ends who brings news of the cluster, not who waits for them.
+        news = client._md_update_fut or asyncio.get_running_loop().create_future()  # noqa: SLF001
+        news.cancel()
+        client._md_update_fut = news  # noqa: SLF001
+
+
+async def _no_connection(*_: Any, **__: Any) -> Any:
+    """Ends the task that asks."""
+    raise asyncio.CancelledError
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
