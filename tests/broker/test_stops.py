@@ -21,9 +21,13 @@ async def test_a_drain_commits_everything_and_leaves_no_doubt(make_world: MakeWo
     here = await make_world(sections={"stream": {"in_flight_max": 20}})
     here.simulator.behaviour.add(Rule(mode("latency", ms=700)))
     names = here.ids(100)
-    first = await here.started()
+    first, partitions = await here.started(), range(here.partitions)
+    await here.until(lambda: first.logged("open, opening") >= len(partitions), "all partitions are open")
     await here.ask(*(refund(name) for name in names))
-    await here.until(lambda: here.simulator.observed.in_flight == 20, "calls are in flight")
+    await here.until(
+        lambda: here.simulator.observed.in_flight == 20 and all(map(here.head, partitions)),
+        "calls are in flight, and of each partition something has been read",
+    )
     began = time.monotonic()
     assert await first.stop() == 0
     assert time.monotonic() - began < here.settings.stream.drain_s + 2
@@ -36,7 +40,7 @@ async def test_a_drain_commits_everything_and_leaves_no_doubt(make_world: MakeWo
     # Whoever was called has answered: not one call was made whose answer is not in the ledger.
     assert set(here.simulator.observed.by_id) == final
     assert not any(entry.attempt.number or entry.attempt.ambiguous for entry in left.values())
-    for number in range(here.partitions):
+    for number in partitions:
         head = here.head(number)
         assert head is not None
         reading = head.inputs[here.settings.topics.commands]
