@@ -24,8 +24,8 @@ def result(cluster: Cluster, value: bytes, key: bytes | None = b"key") -> Outgoi
 
 async def replayed(journal: Journal, start: int | None = None) -> list[tuple[bytes | None, bytes | None]]:
     found: list[Record] = []
-    async for records in journal.replay(start):
-        found += records
+    async for stretch in journal.replay(start):
+        found += stretch.records
     return [(record.key, record.value) for record in found]
 
 
@@ -79,10 +79,24 @@ async def test_a_long_ledger_is_replayed_in_order_and_never_much_of_it_at_once(c
     journal = await cluster.journals.open(0)
     sent = [b"%d" % number for number in range(MUCH * 2 + 50)]
     await journal.commit(Batch({}, tuple(entry(cluster, value, value) for value in sent)))
-    parts = [values(part) async for part in journal.replay()]
+    stretches = [stretch async for stretch in journal.replay()]
     await journal.close()
-    assert [value for part in parts for value in part] == sent
-    assert max(len(part) for part in parts) <= MUCH
+    assert [value for stretch in stretches for value in values(stretch.records)] == sent
+    assert max(len(stretch.records) for stretch in stretches) <= MUCH
+
+
+async def test_a_replay_says_how_much_of_the_ledger_is_left(cluster: Cluster) -> None:
+    journal = await cluster.journals.open(0)
+    sent = [b"%d" % number for number in range(MUCH * 2 + 50)]
+    await journal.commit(Batch({}, tuple(entry(cluster, value, value) for value in sent)))
+    left, read = [], 0
+    async for stretch in journal.replay():
+        read += len(stretch.records)
+        left.append(stretch.left)
+        # A transaction's marker has an offset too, and comes last.
+        assert len(sent) - read <= stretch.left <= len(sent) - read + 1
+    await journal.close()
+    assert left == sorted(left, reverse=True)
 
 
 async def test_more_than_one_request_holds_is_one_transaction_all_the_same(cluster: Cluster) -> None:

@@ -128,6 +128,7 @@ def test_a_partition_is_in_one_state_and_a_lost_one_is_no_longer_shown() -> None
     metrics.partition(3, "open")
     metrics.lag(3, 7)
     metrics.opaque(3, 2)
+    metrics.ledger_lag(3, 1)
     metrics.oldest_open(3, NOW - 10, NOW - 10)
     assert value(metrics, "partition_state", partition="3", state="opening") is None
     assert value(metrics, "partition_state", partition="3", state="open") == 1
@@ -135,6 +136,7 @@ def test_a_partition_is_in_one_state_and_a_lost_one_is_no_longer_shown() -> None
     assert value(metrics, "partition_state", partition="3", state="open") is None
     assert value(metrics, "consumer_lag_records", partition="3") is None
     assert value(metrics, "opaque_entries", partition="3") is None
+    assert value(metrics, "ledger_lag_records", partition="3") is None
     assert value(metrics, "oldest_unparked_refund_age_seconds") == 0
     assert value(metrics, "oldest_open_refund_age_seconds") == 0
 

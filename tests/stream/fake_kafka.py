@@ -8,7 +8,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from enum import Enum
 from typing import Final
 
-from worker.stream.ports import Batch, Bounds, Clock, Fenced, Headers, InDoubt, Outgoing, Record, WrongLedger
+from worker.stream.ports import (
+    Batch,
+    Bounds,
+    Clock,
+    Fenced,
+    Headers,
+    InDoubt,
+    Outgoing,
+    Record,
+    Stretch,
+    WrongLedger,
+)
 from worker.stream.routing import home
 
 CREATE_TIME: Final = 0
@@ -26,6 +37,7 @@ class FakeKafka:
     """Topics, committed offsets and transactional ids of one cluster.
 
     `sizes`: topics with partitions of their own; nothing can be written beyond them. Others have what is written to.
+    `read_s`: what each stretch of a ledger takes.
     """
 
     def __init__(self, clock: Clock, partitions: int = 1) -> None:
@@ -38,6 +50,7 @@ class FakeKafka:
         self.epochs: Counter[int] = Counter()
         self.batches: list[tuple[int, Batch]] = []
         self.troubles: deque[Trouble] = deque()
+        self.read_s = 0.0
         self.answering = asyncio.Event()
         self.answering.set()
         self.appended = asyncio.Event()
@@ -102,7 +115,7 @@ class FakeJournals:
         self.opened.append(journal)
         return journal
 
-    def replay(self, partition: int) -> AsyncIterator[Sequence[Record]]:
+    def replay(self, partition: int) -> AsyncIterator[Stretch]:
         return FakeJournal(self._kafka, self._ledger, partition, epoch=0).replay()
 
 
@@ -117,14 +130,16 @@ class FakeJournal:
         self._over = False
         self.closed = False
 
-    async def replay(self, start: int | None = None) -> AsyncIterator[Sequence[Record]]:
+    async def replay(self, start: int | None = None) -> AsyncIterator[Stretch]:
         await self._kafka.answering.wait()
         place = self._ledger, self._partition
         begin, log = self._kafka.begins[place], list(self._kafka.logs[place])
         if start is not None and not begin <= start < begin + len(log):
             return
         for index in range(0 if start is None else start - begin, len(log), 2):
-            yield log[index : index + 2]
+            if self._kafka.read_s:
+                await asyncio.sleep(self._kafka.read_s)
+            yield Stretch(log[index : index + 2], max(0, len(log) - index - 2))
 
     async def commit(self, batch: Batch) -> int:
         if self._over:

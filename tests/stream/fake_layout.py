@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.stream.fake_kafka import FakeInputs, FakeJournals, FakeKafka
 from tests.stream.stage import COMMANDS, LEDGER, LETTERS
-from worker.stream.ports import Batch, Bounds, Journal, Record
+from worker.stream.ports import Batch, Bounds, Journal, Record, Stretch
 
 
 class Killed(BaseException):
@@ -70,7 +70,7 @@ class MortalJournals:
     async def open(self, partition: int) -> Journal:
         return MortalJournal(await self._journals.open(partition), self._life)
 
-    def replay(self, partition: int) -> AsyncIterator[Sequence[Record]]:
+    def replay(self, partition: int) -> AsyncIterator[Stretch]:
         return self._journals.replay(partition)
 
 
@@ -79,7 +79,7 @@ class MortalJournal:
         self._journal = journal
         self._life = life
 
-    def replay(self, start: int | None = None) -> AsyncIterator[Sequence[Record]]:
+    def replay(self, start: int | None = None) -> AsyncIterator[Stretch]:
         return self._journal.replay(start)
 
     async def commit(self, batch: Batch) -> int | None:

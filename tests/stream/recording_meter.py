@@ -23,6 +23,7 @@ class RecordingMeter:
         self.doubts = 0
         self.openings = 0
         self.transactions = 0
+        self.ledger_lags: dict[int, list[int]] = {}
         self.finals = 0
         self.states: dict[int, str] = {}
         self.lags: dict[int, int] = {}
@@ -74,6 +75,9 @@ class RecordingMeter:
 
     def opening(self, seconds: float) -> None:
         self.openings += 1
+
+    def ledger_lag(self, partition: int, records: int) -> None:
+        self.ledger_lags.setdefault(partition, []).append(records)
 
     def partition(self, partition: int, state: str) -> None:
         self.states[partition] = state

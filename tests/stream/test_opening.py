@@ -142,6 +142,24 @@ async def test_the_last_entry_of_a_refund_counts() -> None:
 
 
 @in_virtual_time
+async def test_a_long_reading_shows_how_much_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    """The gauge at every step, the log every five seconds."""
+    world = World()
+    world.kafka.read_s = 3.0
+    write(world.kafka, head())
+    for number in range(9):
+        write(world.kafka, final(f"refund-{number}", world.clock.now()))
+    with caplog.at_level("INFO", logger="worker.stream.replay"):
+        await world.open()
+    assert world.meter.ledger_lags == {0: [8, 6, 4, 2, 0, 0]}
+    assert caplog.messages == [
+        "partition 0: 4 records of its ledger read, 6 to go",
+        "partition 0: 8 records of its ledger read, 2 to go",
+        "partition 0: 10 records of its ledger read in 15.0 s",
+    ]
+
+
+@in_virtual_time
 async def test_an_entry_written_anew_by_a_release_that_is_understood_is_understood() -> None:
     world = World()
     write(world.kafka, head())

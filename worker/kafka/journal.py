@@ -18,7 +18,7 @@ from worker.kafka.stopping import stopped
 from worker.kafka.tap import forbid_repeated_end, silence
 from worker.settings import KafkaSettings
 from worker.stream.limits import Limits
-from worker.stream.ports import Batch, Fenced, InDoubt, Outgoing, Record
+from worker.stream.ports import Batch, Fenced, InDoubt, Outgoing, Record, Stretch
 from worker.stream.routing import partition_of
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,6 @@ CLOSE_S: Final = 3.0
 REPLAY_WAIT_MS: Final = 200
 READ_AT_ONCE: Final = 2_000
 REPLAYED_AT_ONCE: Final = 100
-TOLD_EVERY_S: Final = 5.0
 RETRY_MS: Final = 20
 
 
@@ -86,7 +85,7 @@ class KafkaJournals:
             raise
         return journal
 
-    def replay(self, partition: int) -> AsyncIterator[Sequence[Record]]:
+    def replay(self, partition: int) -> AsyncIterator[Stretch]:
         """The ledger of any partition, as it is now. Fences nobody."""
         part = TopicPartition(self._ledger_topic, partition)
         return KafkaLedger(part, self._kafka, self._limits, self._clients).replay()
@@ -103,7 +102,7 @@ class KafkaLedger:
         self._kafka = kafka
         self._limits = limits
 
-    async def replay(self, start: int | None = None) -> AsyncIterator[Sequence[Record]]:
+    async def replay(self, start: int | None = None) -> AsyncIterator[Stretch]:
         """The ledger, read committed, to the high watermark as it is now. However long it is, it must go forward.
 
         From the offset `start`, None for its first; nothing, where it has no such offset.
@@ -119,23 +118,16 @@ class KafkaLedger:
                 await consumer.start()
                 consumer.assign([self._ledger])
                 consumer.seek(self._ledger, start)
-                told = asyncio.get_running_loop().time()
                 # The position, not the last record: the log may end in markers and in what compaction left.
                 while (position := await consumer.position(self._ledger)) < end:
                     records = await self._read_on(consumer, position, end)
                     # Many small parts: between them others go on, and aiokafka gets the next records, for which it
                     # asks only when it has given us all.
                     for first in range(0, len(records), REPLAYED_AT_ONCE):
-                        yield records[first : first + REPLAYED_AT_ONCE]
-                    if asyncio.get_running_loop().time() > told + TOLD_EVERY_S:
-                        told = asyncio.get_running_loop().time()
-                        self._tell((position - start) / (end - start))
+                        part = records[first : first + REPLAYED_AT_ONCE]
+                        yield Stretch(part, max(0, end - part[-1].offset - 1))
             finally:
                 await stopped(consumer, CLOSE_S)
-
-    def _tell(self, part: float) -> None:
-        topic, partition = self._ledger.topic, self._ledger.partition
-        log.info("%s-%d: %.0f %% of the ledger read", topic, partition, 100 * part)
 
     async def _read_on(self, consumer: AIOKafkaConsumer, position: int, end: int) -> Sequence[Record]:
         """The next records; maybe none, where the log only has markers. Raises InDoubt if nothing moves."""

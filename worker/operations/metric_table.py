@@ -146,6 +146,12 @@ METRICS: Final = (
         buckets=OPENING_BUCKETS_S,
     ),
     Metric(
+        "ledger_lag_records",
+        Kind.GAUGE,
+        "Of a partition's ledger, still to be read before the partition is open",
+        ("partition",),
+    ),
+    Metric(
         "moved_offsets_total",
         Kind.COUNTER,
         "Openings that found the group's committed offset beyond the ledger's position, where reading goes on",

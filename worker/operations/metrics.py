@@ -86,6 +86,7 @@ class Metrics:
         self._states = Children(self._gauge("partition_state"))
         self._lags = Children(self._gauge("consumer_lag_records"))
         self._opaque = Children(self._gauge("opaque_entries"))
+        self._ledger_lags = Children(self._gauge("ledger_lag_records"))
         self._halted = Children(self._gauge("channel_halted"))
         self._operator_halted = Children(self._gauge("operator_halted"))
         self._merchants = Children(self._gauge("halted_merchants"))
@@ -172,6 +173,9 @@ class Metrics:
     def opening(self, seconds: float) -> None:
         self._openings.observe(seconds)
 
+    def ledger_lag(self, partition: int, records: int) -> None:
+        self._ledger_lags[str(partition),].set(records)
+
     def partition(self, partition: int, state: str) -> None:
         """The partition's state; `closed`: it is no longer ours, and what was said of it is no longer shown."""
         old = self._state_of.get(partition)
@@ -184,6 +188,7 @@ class Metrics:
             self.oldest_open(partition, None, None)
             self._lags.remove((str(partition),))
             self._opaque.remove((str(partition),))
+            self._ledger_lags.remove((str(partition),))
         else:
             self._state_of[partition] = state
             self._states[str(partition), state].set(1)

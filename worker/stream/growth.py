@@ -18,7 +18,7 @@ from typing import Final
 from worker.messages.ledger import HEAD_KEY, write_entry
 from worker.refunds.entry import REKEYING, Head
 from worker.stream.leftover import Layout, take_over
-from worker.stream.ports import Batch, Bounds, Journal, Journals, Outgoing, Record
+from worker.stream.ports import Batch, Bounds, Journal, Journals, Outgoing, Record, Stretch
 from worker.stream.rekeying import Survey, Wanted, collisions, doubtful, hindrance
 from worker.stream.scope import Scope
 
@@ -149,14 +149,14 @@ async def _bounds(
     return {} if ahead or survey.number >= partitions else await layout.bounds(survey.number)
 
 
-async def _survey(number: int, plan: Plan, replay: AsyncIterator[Sequence[Record]]) -> Survey:
+async def _survey(number: int, plan: Plan, replay: AsyncIterator[Stretch]) -> Survey:
     survey = Survey(number, plan.wanted)
     read = 0
-    async for records in replay:
-        for record in records:
+    async for stretch in replay:
+        for record in stretch.records:
             survey.take(record)
-        if read // TOLD_EVERY_RECORDS != (read := read + len(records)) // TOLD_EVERY_RECORDS:
-            plan.tell(f"{plan.ledger}-{number}: {read} records read")
+        if read // TOLD_EVERY_RECORDS != (read := read + len(stretch.records)) // TOLD_EVERY_RECORDS:
+            plan.tell(f"{plan.ledger}-{number}: {read} records read, {stretch.left} to go")
     return survey
 
 
@@ -271,13 +271,13 @@ class _Growth:
 
 
 async def _copies(
-    survey: Survey, replay: AsyncIterator[Sequence[Record]]
+    survey: Survey, replay: AsyncIterator[Stretch]
 ) -> AsyncIterator[Mapping[int, Sequence[Record]]]:
     """Records that are to be moved, by their new home; as many at a time as go into one transaction."""
     copies: dict[int, list[Record]] = {}
     count = size = 0
-    async for records in replay:
-        for record in records:
+    async for stretch in replay:
+        for record in stretch.records:
             at_home = survey.moving(record)
             if at_home is None:
                 continue

@@ -133,8 +133,8 @@ async def _not_added(number: int, partitions: int, journals: Journals, scope: Sc
 
     The refunds that are at home in an added one now are remembered in others. Partition 0 is as old as the ledger.
     """
-    async for records in journals.replay(0):
-        for record in records:
+    async for stretch in journals.replay(0):
+        for record in stretch.records:
             entry = read_entry(record.key, record.value) if record.key == HEAD_KEY else None
             if isinstance(entry, Head) and entry.partitions != partitions:
                 raise WrongLedger(

@@ -83,10 +83,18 @@ class InputLost(Exception):
     """Records of an input topic are gone before they were read: the process must stop."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Some records of a ledger, in order. `left`: how many offsets come after them, up to the end that is read to."""
+
+    records: Sequence[Record]
+    left: int
+
+
 class Journal(Protocol):
     """One opening's transactional writer. After any error only `close` may be called."""
 
-    def replay(self, start: int | None = None) -> AsyncIterator[Sequence[Record]]:
+    def replay(self, start: int | None = None) -> AsyncIterator[Stretch]:
         """The partition's ledger, read committed, up to the high watermark taken after the writer was initialised.
 
         `start`: the offset to begin with, None for the log's first. Where the log has no such offset: nothing.
@@ -113,7 +121,7 @@ class Journals(Protocol):
         """Initialise the partition's transactional id, which fences its predecessor and ends its open transaction."""
         ...
 
-    def replay(self, partition: int) -> AsyncIterator[Sequence[Record]]:
+    def replay(self, partition: int) -> AsyncIterator[Stretch]:
         """Any partition's ledger, read committed, up to the high watermark as it is now. Fences nobody."""
         ...
 
@@ -257,6 +265,7 @@ class Meter(Protocol):
     def fenced(self) -> None: ...
     def in_doubt(self) -> None: ...
     def opening(self, seconds: float) -> None: ...
+    def ledger_lag(self, partition: int, records: int) -> None: ...
     def partition(self, partition: int, state: str) -> None: ...
     def lag(self, partition: int, records: int) -> None: ...
     def oldest_open(

@@ -6,7 +6,7 @@ which the cache ends, or, where that was compacted away, has a later one of the 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,12 +14,13 @@ from worker.messages.ledger import HEAD_KEY, skim_entry
 from worker.messages.ledger_v1 import FinalFields
 from worker.refunds.entry import Head, OpaqueEntry, OpenEntry
 from worker.stream.finals import LedgerCache, final_read
-from worker.stream.ports import Batch, Journal, Record, WrongLedger
+from worker.stream.ports import Batch, Journal, Record, Stretch, WrongLedger
 from worker.stream.scope import Scope
 
 log = logging.getLogger(__name__)
 TAKEN_AT_ONCE: Final = 500
 REACHED_EVERY: Final = 2_000
+TOLD_EVERY_S: Final = 5.0
 
 
 class CachingJournal:
@@ -31,7 +32,7 @@ class CachingJournal:
         self._ledger = scope.topics.ledger
         self._clock = scope.clock
 
-    def replay(self, start: int | None = None) -> AsyncIterator[Sequence[Record]]:
+    def replay(self, start: int | None = None) -> AsyncIterator[Stretch]:
         return self._journal.replay(start)
 
     async def commit(self, batch: Batch) -> int | None:
@@ -136,9 +137,10 @@ async def _read(
     journal: CachingJournal, replayed: Replayed, start: int | None, number: int, scope: Scope
 ) -> None:
     began_at, began_mono, position, count, due = scope.clock.now(), scope.clock.monotonic(), None, 0, 0
-    async for records in journal.replay(start):
-        count += len(records)
-        for record in records:
+    told = began_mono
+    async for stretch in journal.replay(start):
+        count += len(stretch.records)
+        for record in stretch.records:
             replayed.take(record)
             if record.key == HEAD_KEY:
                 position = record.offset
@@ -146,10 +148,15 @@ async def _read(
             # Each time, the cache writes all that it was told.
             journal.cache.reached(position, began_at)
             due = count + REACHED_EVERY
+        scope.meter.ledger_lag(number, stretch.left)
+        if (mono := scope.clock.monotonic()) > told + TOLD_EVERY_S:
+            told = mono
+            log.info("partition %d: %d records of its ledger read, %d to go", number, count, stretch.left)
         # The client may have more at hand, and would not wait for it: other partitions' calls and heartbeats must not.
         await asyncio.sleep(0)
     if position is not None:
         journal.cache.reached(position, began_at)
+    scope.meter.ledger_lag(number, 0)  # the log may end in markers
     seconds = scope.clock.monotonic() - began_mono
     log.info("partition %d: %d records of its ledger read in %.1f s", number, count, seconds)
 

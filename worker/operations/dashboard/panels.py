@@ -230,6 +230,11 @@ ROWS: Final = (
             "Duration of openings", "Assignment to first read.", quantiles("opening_duration_seconds"), "s"
         ),
         Panel(
+            "Ledger still to be read",
+            "Of partitions that are being opened. They are open when nothing is left.",
+            (by("ledger_lag_records", "partition"),),
+        ),
+        Panel(
             "Silence of the coordinator",
             "Since it last answered a heartbeat.",
             (by("heartbeat_age_seconds", "instance", fold="max"),),
