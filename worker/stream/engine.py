@@ -168,8 +168,8 @@ class Engine:
             extra={"partition": number},
         )
         if settled := len(opened.partition.refunds) >= MANY_OPEN:
-            # They stay for hours: without this, each full collection looks through millions of their objects.
-            gc.collect()
+            # They stay for hours: without this, each full collection looks through millions of their objects. Now,
+            # too: so what else is garbage at this moment stays with them.
             gc.freeze()
         positions = {topic: reader.next_offset for topic, reader in opened.partition.readers.items()}
         self._source.resume(number, positions)

@@ -22,7 +22,7 @@ from worker.stream.scope import Scope
 from worker.stream.takeover import takeover
 
 log = logging.getLogger(__name__)
-RESTORED_AT_ONCE = 1_000
+RESTORED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
