@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from tests.bench.compare.cases import CASES, FULL, FULL_100, MANY, OFFERED, OFFERED_100
-from tests.bench.compare.cpu import Moment
+from tests.bench.compare.cpu import Moment, family
 from tests.bench.compare.rounds import measure, order, takes_part
 from tests.bench.compare.rsa import Cost
-from tests.bench.compare.run import Measured, Plan, latencies
+from tests.bench.compare.run import Measured, Plan, latencies, openers
 from tests.bench.compare.show import show
 from tests.bench.compare.summary import FIGURES, last_line, percentile, spread
 from tests.bench.compare.systems import SYSTEMS
@@ -40,6 +40,21 @@ async def test_every_refund_has_one_outcome_whoever_makes_it(real_kafka: Broker,
     assert {"ratio", "refunds_per_s", "rss_mb"} <= expected
     assert expected <= told.keys()
     assert expected <= told["peers"]["gather"].keys()
+
+
+def log_of(system: str, folder: Path) -> Path:
+    return next(folder.glob(f"*.{system}.*.log"))
+
+
+async def test_of_several_processes_each_has_partitions_and_all_are_counted(
+    real_kafka: Broker, tmp_path: Path
+) -> None:
+    (run,) = await measure(
+        real_kafka, tmp_path, (SYSTEMS["processes-2"],), (FULL,), PLAN, 1, Console(quiet=True)
+    )
+    assert (run.done, run.repeated) == (30, 0)
+    assert openers(log_of("processes-2", tmp_path)) == {0, 1}
+    assert len(family(os.getpid())) > 1, "the broker is a child of this process"
 
 
 async def test_a_case_by_the_clock_has_a_latency_for_each_command(real_kafka: Broker, tmp_path: Path) -> None:

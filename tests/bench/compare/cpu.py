@@ -21,6 +21,11 @@ def cpu_s(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
+def family(pid: int) -> tuple[int, ...]:
+    """A process and those that it started."""
+    return pid, *map(int, (Path("/proc") / str(pid) / "task" / str(pid) / "children").read_text().split())
+
+
 def machine_s() -> float:
     """What all processors have done so far, for whomever."""
     fields = [int(text) for text in Path("/proc/stat").read_text().partition("\n")[0].split()[_COUNTED]]
@@ -30,18 +35,18 @@ def machine_s() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """CPU time so far: of `pid`, of what is measured beside it, and of the machine."""
+    """CPU time so far: of the system's `pids`, of what is measured beside it, and of the machine."""
 
     at: float
-    pid_s: float
+    system_s: float
     ours_s: float
     machine_s: float
 
     @classmethod
-    def now(cls, pid: int, beside: Iterable[int]) -> Self:
+    def now(cls, pids: Iterable[int], beside: Iterable[int]) -> Self:
         """`beside`: processes that belong to the measurement."""
-        mine = cpu_s(pid)
-        return cls(time.monotonic(), mine, mine + sum(map(cpu_s, beside)), machine_s())
+        mine_s = sum(map(cpu_s, pids))
+        return cls(time.monotonic(), mine_s, mine_s + sum(map(cpu_s, beside)), machine_s())
 
     def others_since(self, before: Self) -> float:
         """The share of the machine that went to others since then, 0 to 1. It makes all figures worse."""

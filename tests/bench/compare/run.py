@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import orjson
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tests.bench.answering import Alipay
 from tests.bench.compare.cases import Case
-from tests.bench.compare.cpu import Moment
+from tests.bench.compare.cpu import Moment, family
 from tests.bench.compare.profile import profiled
 from tests.bench.compare.rsa import Cost, cost
 from tests.bench.compare.systems import Ground, System, start
-from tests.bench.compare.traffic import Commands, Results, reading, tail, warmed, writing
+from tests.bench.compare.traffic import WARM_MAX_S, Commands, Results, reading, tail, warmed, writing
 from tests.bench.load import Refund
 from tests.bench.server import Manner
 from tests.bench.settings_file import MERCHANT_KEY
@@ -62,7 +63,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run. `cpu_s`: of the system's process for the `done` refunds, in `seconds`. `others`: the share of the
+    """One run. `cpu_s`: of the system's processes for the `done` refunds, in `seconds`. `others`: the share of the
     machine that went to what has no part in this. `latencies_s`: sorted, from the intended time of a command to the
     read of its outcome; empty at full speed; one that never came has waited until the end. `in_flight`: the most calls
     that waited for their answer. `repeated`: outcomes that were there before. `reopened`: partitions that were lost
@@ -113,6 +114,21 @@ def latencies(intended: Mapping[str, float], seen: Mapping[str, float], end: flo
     return sorted(seen.get(name, end) - at for name, at in intended.items())
 
 
+async def divided(process: Guarded, processes: int) -> None:
+    """Wait until each of several workers has opened a partition."""
+    async with asyncio.timeout(WARM_MAX_S):
+        while len(openers(process.log)) < processes:
+            if process.broke_down:
+                raise AssertionError(f"{process.name} ended\n{tail(process)}")
+            await asyncio.sleep(LEAD_S)
+
+
+def openers(log: Path) -> set[int]:
+    """The numbers of the workers that have opened a partition, by their common log."""
+    lines = (line for line in log.read_text().splitlines() if OPENED in line)
+    return {orjson.loads(line)["worker"] for line in lines}
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """What all runs share. `load`: refunds for the longest case, and to warm up before it. `beside`: the processes that
@@ -141,13 +157,16 @@ class Bench:
             # What is left of it is in topics that nobody reads again.
             stack.push_async_callback(process.give_up)
             warm, fresh = self.load[: plan.warm], self.load[plan.warm :][: plan.count(case, system)]
+            if system.processes > 1:
+                await divided(process, system.processes)
             await warmed(warm, commands, results, process)
             await self.alipay.behave(Manner(delay_s=case.delay_s))
+            pids, opened = family(process.pid), process.logged(OPENED)
             async with profiled(process.pid, plan.profile):
                 measure = full if case.per_s is None else offered
-                before = Moment.now(process.pid, self.beside)
+                before = Moment.now(pids, self.beside)
                 latencies_s = await measure(case, fresh, commands, results, process)
-                after = Moment.now(process.pid, self.beside)
+                after = Moment.now(pids, self.beside)
             if results.others:
                 raise AssertionError(
                     f"{results.others} events of {system.name} were no success\n{tail(process)}"
@@ -158,13 +177,13 @@ class Bench:
                 asked=len(fresh),
                 done=len(results.seen) - plan.warm,
                 seconds=after.at - before.at,
-                cpu_s=after.pid_s - before.pid_s,
+                cpu_s=after.system_s - before.system_s,
                 others=after.others_since(before),
-                resident=used(process.pid).resident,
+                resident=sum(used(pid).resident for pid in pids),
                 latencies_s=latencies_s,
                 in_flight=(await self.alipay.counts()).in_flight_max,
                 repeated=results.repeated,
-                reopened=max(0, process.logged(OPENED) - plan.partitions),
+                reopened=process.logged(OPENED) - opened,
                 rsa=rsa,
             )
 

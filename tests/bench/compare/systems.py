@@ -23,7 +23,8 @@ class NoPeers(Exception):
 @dataclass(frozen=True, slots=True)
 class System:
     """`module`: of `tests.bench.peers`; "": our worker, of `folder` if it is another checkout. `own`: it needs the
-    peers' environment. `in_flight`: how many calls at once, by default, with twelve partitions.
+    peers' environment. `in_flight`: how many calls at once, by default, with twelve partitions. `processes`: of our
+    worker, under one.
     """
 
     name: str
@@ -32,6 +33,7 @@ class System:
     module: str = ""
     own: bool = False
     folder: Path | None = None
+    processes: int = 1
 
     @property
     def python(self) -> str:
@@ -51,6 +53,7 @@ SYSTEMS: Final[Mapping[str, System]] = {
     each.name: each
     for each in (
         WORKER,
+        System("processes-2", "this worker twice, by run --processes 2", 500, processes=2),
         System("naive", "aiokafka and aiohttp, one record at a time", 1, "naive"),
         System("gather", "aiokafka and aiohttp, getmany and gather", 100, "gather"),
         System("faststream", "FastStream, a worker for each partition", 12, "fast_stream", own=True),
@@ -96,7 +99,8 @@ async def start(system: System, case: Case, ground: Ground) -> Guarded:
             f"{ground.prefix}before", ground.folder, "env", "-C", str(system.folder), *run
         )
     if not system.module:
-        return await Worker.start(f"{ground.prefix}worker", ground.folder, config)
+        several = ("--processes", str(system.processes)) if system.processes > 1 else ()
+        return await Worker.start(f"{ground.prefix}worker", ground.folder, config, *several)
     place = Place(
         bootstrap=ground.bootstrap,
         group=settings.kafka.group_id,
