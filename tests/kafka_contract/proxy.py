@@ -10,6 +10,7 @@ from typing import Final, Self
 HOST: Final = "127.0.0.1"
 PRODUCE: Final = 0
 FIND_COORDINATOR: Final = 10
+API_VERSIONS: Final = 18
 ADD_PARTITIONS_TO_TXN: Final = 24
 ADD_OFFSETS_TO_TXN: Final = 25
 END_TXN: Final = 26

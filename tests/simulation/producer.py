@@ -5,7 +5,7 @@ the sender is dead.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from aiokafka import TopicPartition
@@ -35,16 +35,25 @@ class _Client:
     """What `worker.kafka.tap` takes hold of."""
 
     _md_update_fut: asyncio.Future[bool] | None = None
+    _sync_task = None
 
     def __init__(self, end: Callable[[bool], Awaitable[None]]) -> None:
         self._end = end
+        self._conns: Mapping[str, object] = {}
 
     async def send(self, node_id: int, request: Any, **options: Any) -> None:
         assert isinstance(request, EndTxnRequest)
         await self._end(request._transaction_result)
 
-    async def close(self) -> None:
-        pass
+
+class _Transactions:
+    def __init__(self) -> None:
+        self._transaction_waiter = asyncio.get_running_loop().create_future()
+
+
+class _Accumulator:
+    def __init__(self) -> None:
+        self._batches: Mapping[TopicPartition, object] = {}
 
 
 class _Sender:
@@ -83,6 +92,8 @@ class SimulatedProducer:
         self._waiting: list[tuple[TopicPartition, Sequence[Outgoing], Sent]] = []
         self._fatal: Exception | None = None
         self._sender = _Sender()
+        self._txn_manager = _Transactions()
+        self._message_accumulator = _Accumulator()
         self._closed = False
         self._empty = True
         self.client = _Client(self._end)

@@ -1,7 +1,6 @@
 """The transactional writer of one partition, and the reader of its ledger, on aiokafka."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -21,7 +20,6 @@ from worker.stream.limits import Limits
 from worker.stream.ports import Batch, Fenced, InDoubt, Outgoing, Record, Stretch
 from worker.stream.routing import partition_of
 
-log = logging.getLogger(__name__)
 CLOSE_S: Final = 3.0
 REPLAY_WAIT_MS: Final = 200
 READ_AT_ONCE: Final = 2_000
@@ -261,11 +259,7 @@ class KafkaJournal(KafkaLedger):
     async def close(self) -> None:
         """Give the connections up without flushing."""
         self._over = True
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await silence(self._producer)
-        except Exception as error:  # noqa: BLE001 -- it is being thrown away
-            log.info("closing the producer of %s-%d: %r", self._ledger.topic, self._ledger.partition, error)
+        silence(self._producer)
 
 
 def _append(batch: BatchBuilder, record: Outgoing) -> bool:

@@ -4,12 +4,13 @@ With `foreign`, all that reaches into aiokafka; a test on the real broker fails 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from aiokafka.protocol.transaction import EndTxnRequest
+from typing_extensions import override
 
 NO_ERROR = 0
 REBALANCE_IN_PROGRESS = 27  # still a member: the group is only being rearranged
@@ -66,23 +67,43 @@ def forbid_repeated_end(producer: AIOKafkaProducer) -> Callable[[], None]:
     return begun
 
 
-async def silence(producer: AIOKafkaProducer) -> None:
-    """End a producer without flushing: nothing that it still has may reach the broker, or be heard of, any more."""
-    client, sender = producer.client, producer._sender  # noqa: SLF001 -- stop() flushes first, and hangs where the broker is gone
-    producer._closed = True  # noqa: SLF001 -- it is closed: or its destructor would complain
-    client._get_conn = _no_connection  # type: ignore[method-assign]  # noqa: SLF001 -- close() lets it connect anew
+def silence(producer: AIOKafkaProducer) -> None:
+    """End a producer without flushing: nothing that it still has reaches the broker, or is heard of, any more.
+
+    For whoever used it: a task that waits for it elsewhere is cancelled. In place of stop(), which flushes first and
+    hangs where the broker is gone, and of its client's close(), after which tasks connect anew or wait for ever.
+    """
+    client, sender = producer.client, producer._sender  # noqa: SLF001 -- see the module's docstring, here and below
     if (task := sender.sender_task) is not None:
-        # It would hand the error in which the sender may end on to futures that nobody waits for any more.
+        # It would hand the error in which the sender may end now to futures that nobody waits for.
         task.remove_done_callback(sender._fail_all)  # noqa: SLF001
         task.add_done_callback(_heard)
         task.cancel()
-    try:
-        await client.close()
-    finally:
-        # close() ends who brings news of the cluster, not who waits for them.
-        news = client._md_update_fut or asyncio.get_running_loop().create_future()  # noqa: SLF001
-        news.cancel()
-        client._md_update_fut = news  # noqa: SLF001
+    for future in _told(producer):
+        _heard(future)
+    client._get_conn = _no_connection  # type: ignore[method-assign]  # noqa: SLF001
+    client._conns = _Closed(client._conns)  # noqa: SLF001
+    # Who brings news of the cluster, and who waits for them.
+    if client._sync_task is not None:  # noqa: SLF001
+        client._sync_task.cancel()  # noqa: SLF001
+    news = client._md_update_fut or asyncio.get_running_loop().create_future()  # noqa: SLF001
+    news.cancel()
+    client._md_update_fut = news  # noqa: SLF001
+    producer._closed = True  # noqa: SLF001 -- or its destructor would complain
+
+
+class _Closed(dict[Any, Any]):
+    """Connections, all of them closed: one that is still being made is when it comes."""
+
+    def __init__(self, connections: Mapping[Any, Any]) -> None:
+        super().__init__()
+        for place, connection in connections.items():
+            self[place] = connection
+
+    @override
+    def __setitem__(self, place: Any, connection: Any) -> None:
+        super().__setitem__(place, connection)
+        connection.close()
 
 
 async def _no_connection(*_: Any, **__: Any) -> Any:
@@ -90,6 +111,14 @@ async def _no_connection(*_: Any, **__: Any) -> Any:
     raise asyncio.CancelledError
 
 
-def _heard(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled():
-        task.exception()
+def _told(producer: AIOKafkaProducer) -> Iterable[asyncio.Future[Any]]:
+    """Whom a sender that ends by itself, as by a fence, tells its error, whether or not somebody waits."""
+    if (waiter := producer._txn_manager._transaction_waiter) is not None:  # noqa: SLF001 -- begun by a transaction
+        yield waiter
+    for batches in producer._message_accumulator._batches.values():  # noqa: SLF001
+        yield from (batch._drain_waiter for batch in batches)  # noqa: SLF001
+
+
+def _heard(future: asyncio.Future[Any]) -> None:
+    if future.done() and not future.cancelled():
+        future.exception()
