@@ -124,7 +124,8 @@ async def test_a_journal_that_was_given_up_while_it_connected_anew_does_not_ask_
     before = asyncio.all_tasks()
     journal = await lossy.journals.open(0)
     await journal.commit(Batch({}, (entry(lossy, b"a", b"1"),)))
-    await lossy.read(lossy.names.ledger)  # so the broker has written its markers, and has its own connection to do so
+    # When that can be read, the broker has the connection for its markers, and makes no other.
+    await lossy.read(lossy.names.ledger)
     lossy.proxy.losses[ADD_OFFSETS_TO_TXN] = Loss.REQUEST
     lossy.proxy.delays_s[API_VERSIONS] = 2.0
     await given_up_while_it_waits(journal, lossy)

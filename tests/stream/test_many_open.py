@@ -3,10 +3,13 @@
 import asyncio
 import gc
 import itertools
+import logging
+import weakref
 from dataclasses import replace
 
 import pytest
 
+from tests.stream.fake_kafka import Trouble
 from tests.stream.stage import LEDGER, entry, head
 from tests.stream.world import World
 from tests.virtual_time import in_virtual_time
@@ -39,6 +42,26 @@ async def test_very_many_open_refunds_are_kept_from_the_collector_while_they_are
         await asyncio.sleep(1)
         assert (gc.get_freeze_count() > 0) is kept_apart
     assert gc.get_freeze_count() == 0
+
+
+@in_virtual_time
+async def test_of_a_lost_partition_nothing_is_kept_while_it_is_opened_anew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It may be a gigabyte, and a lost connection loses all partitions at once."""
+    caplog.set_level(
+        logging.CRITICAL, "worker.stream.engine"
+    )  # or pytest would keep what was logged: the error
+    world = with_open(1)
+    async with world.worker.running():
+        await asyncio.sleep(1)
+        first = weakref.ref(world.worker.engine._owners[0].partition)
+        assert first() is not None
+        world.kafka.troubles.append(Trouble.IN_DOUBT_LOST)
+        world.ask("b")
+        await asyncio.sleep(0.5)
+        assert world.worker.meter.states == {0: "opening"}
+        assert first() is None
 
 
 @in_virtual_time

@@ -5,6 +5,7 @@ import gc
 import logging
 from collections import deque
 from collections.abc import Collection, Coroutine
+from enum import Enum
 from typing import Any, Final, TypeVar
 
 from worker.stream.dispatch import Dispatcher
@@ -20,6 +21,18 @@ MINUTE_S: Final = 60.0
 MANY_OPEN: Final = 10_000
 HEEDS_PER_LEASE: Final = 8
 Result = TypeVar("Result")
+
+
+class End(Enum):
+    """How an opening of a partition ended."""
+
+    CLOSED = "closed"
+    FENCED = "fenced"
+    IN_DOUBT = "in doubt"
+
+    @classmethod
+    def by(cls, error: Exception) -> "End":
+        return cls.FENCED if isinstance(error, Fenced) else cls.IN_DOUBT
 
 
 class Engine:
@@ -133,8 +146,8 @@ class Engine:
         """One assigned partition, opened as often as it takes, until it is closed."""
         try:
             fences: deque[float] = deque()
-            while (lost := await self._open_and_run(number)) is not None:
-                if isinstance(lost, Fenced) and self._too_many(fences):
+            while (end := await self._open_and_run(number)) is not End.CLOSED:
+                if end is End.FENCED and self._too_many(fences):
                     log.error("partition %d was fenced again and again: joining anew", number)
                     self._rejoin()
                 await self._await_turn()
@@ -146,8 +159,8 @@ class Engine:
         finally:
             self._scope.meter.partition(number, "closed")
 
-    async def _open_and_run(self, number: int) -> Exception | None:
-        """None when the partition was closed; else why it has to be opened anew."""
+    async def _open_and_run(self, number: int) -> End:
+        """How it ended: not the error, whose traceback would keep all that was known of the partition."""
         scope, clock = self._scope, self._scope.clock
         self._source.pause(number)
         started = clock.monotonic()
@@ -156,7 +169,7 @@ class Engine:
                 opened = await open_partition(number, self._source, self._journals, scope)
         except (Fenced, InDoubt, TimeoutError) as error:
             log.warning("partition %d not opened: %r", number, error, extra={"partition": number})
-            return error
+            return End.by(error)
         owner = Owner(opened, self._dispatcher, self._source, self._control, scope)
         self._owners[number] = owner
         scope.meter.opening(clock.monotonic() - started)
@@ -168,8 +181,8 @@ class Engine:
             extra={"partition": number},
         )
         if settled := len(opened.partition.refunds) >= MANY_OPEN:
-            # They stay for hours: without this, each full collection looks through millions of their objects. Now,
-            # too: so what else is garbage at this moment stays with them.
+            # They stay for hours: without this, each full collection looks through millions of their objects. One now
+            # would hold the loop for half a second, so garbage of this moment is kept with them.
             gc.freeze()
         positions = {topic: reader.next_offset for topic, reader in opened.partition.readers.items()}
         self._source.resume(number, positions)
@@ -185,7 +198,7 @@ class Engine:
             scope.meter.in_doubt()
             return self._lost(number, error)
         else:
-            return None
+            return End.CLOSED
         finally:
             del self._owners[number]
             self._feed.forget(number)
@@ -194,12 +207,12 @@ class Engine:
             if settled:
                 gc.unfreeze()  # of other partitions, too: that costs time, while keeping this one would cost memory
 
-    def _lost(self, number: int, error: Fenced | InDoubt) -> Fenced | InDoubt | None:
+    def _lost(self, number: int, error: Fenced | InDoubt) -> End:
         log.warning("partition %d lost: %r", number, error, extra={"partition": number})
         if number not in self._serving:
-            return None  # it was being closed anyway
+            return End.CLOSED  # anyway
         self._scope.meter.partition(number, "opening")
-        return error
+        return End.by(error)
 
     def _too_many(self, fences: deque[float]) -> bool:
         now = self._scope.clock.monotonic()
