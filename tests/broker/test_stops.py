@@ -26,7 +26,7 @@ async def test_a_drain_commits_everything_and_leaves_no_doubt(make_world: MakeWo
     await here.ask(*(refund(name) for name in names))
     await here.until(
         lambda: here.simulator.observed.in_flight == 20 and all(map(here.head, partitions)),
-        "calls are in flight, and of each partition something has been read",
+        "calls are in flight, and each partition's head has been read",
     )
     began = time.monotonic()
     assert await first.stop() == 0

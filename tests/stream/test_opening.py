@@ -153,10 +153,22 @@ async def test_a_long_reading_shows_how_much_is_left(caplog: pytest.LogCaptureFi
         await world.open()
     assert world.meter.ledger_lags == {0: [8, 6, 4, 2, 0, 0]}
     assert caplog.messages == [
-        "partition 0: 4 records of its ledger read, 6 to go",
-        "partition 0: 8 records of its ledger read, 2 to go",
+        "partition 0: 4 records of its ledger read, at most 6 to go",
+        "partition 0: 8 records of its ledger read, at most 2 to go",
         "partition 0: 10 records of its ledger read in 15.0 s",
     ]
+
+
+@in_virtual_time
+async def test_a_reading_that_fails_leaves_nothing_to_be_read() -> None:
+    world = World()
+    for _ in range(5):
+        write(world.kafka, head())
+    world.kafka.append(LEDGER, 0, b"rubbish", HEAD_KEY)
+    write(world.kafka, head())
+    with pytest.raises(WrongLedger):
+        await world.open()
+    assert world.meter.ledger_lags == {0: [5, 3, 0]}
 
 
 @in_virtual_time

@@ -148,7 +148,7 @@ METRICS: Final = (
     Metric(
         "ledger_lag_records",
         Kind.GAUGE,
-        "Of a partition's ledger, still to be read before the partition is open",
+        "Of a partition's ledger while it is being read: offsets left, so at most as many records; else 0",
         ("partition",),
     ),
     Metric(

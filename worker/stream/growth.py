@@ -156,7 +156,7 @@ async def _survey(number: int, plan: Plan, replay: AsyncIterator[Stretch]) -> Su
         for record in stretch.records:
             survey.take(record)
         if read // TOLD_EVERY_RECORDS != (read := read + len(stretch.records)) // TOLD_EVERY_RECORDS:
-            plan.tell(f"{plan.ledger}-{number}: {read} records read, {stretch.left} to go")
+            plan.tell(f"{plan.ledger}-{number}: {read} records read, at most {stretch.left} to go")
     return survey
 
 

@@ -138,25 +138,29 @@ async def _read(
 ) -> None:
     began_at, began_mono, position, count, due = scope.clock.now(), scope.clock.monotonic(), None, 0, 0
     told = began_mono
-    async for stretch in journal.replay(start):
-        count += len(stretch.records)
-        for record in stretch.records:
-            replayed.take(record)
-            if record.key == HEAD_KEY:
-                position = record.offset
-        if position is not None and count >= due:
-            # Each time, the cache writes all that it was told.
-            journal.cache.reached(position, began_at)
-            due = count + REACHED_EVERY
-        scope.meter.ledger_lag(number, stretch.left)
-        if (mono := scope.clock.monotonic()) > told + TOLD_EVERY_S:
-            told = mono
-            log.info("partition %d: %d records of its ledger read, %d to go", number, count, stretch.left)
-        # The client may have more at hand, and would not wait for it: other partitions' calls and heartbeats must not.
-        await asyncio.sleep(0)
+    try:
+        async for stretch in journal.replay(start):
+            count += len(stretch.records)
+            for record in stretch.records:
+                replayed.take(record)
+                if record.key == HEAD_KEY:
+                    position = record.offset
+            if position is not None and count >= due:
+                # Each time, the cache writes all that it was told.
+                journal.cache.reached(position, began_at)
+                due = count + REACHED_EVERY
+            scope.meter.ledger_lag(number, stretch.left)
+            if (mono := scope.clock.monotonic()) > told + TOLD_EVERY_S:
+                told = mono
+                text = "partition %d: %d records of its ledger read, at most %d to go"
+                log.info(text, number, count, stretch.left, extra={"partition": number})
+            # The client may have more at hand, and would not wait for it: others' calls and heartbeats must not.
+            await asyncio.sleep(0)
+    finally:
+        # Also where the log ends in markers, which no stretch has.
+        scope.meter.ledger_lag(number, 0)
     if position is not None:
         journal.cache.reached(position, began_at)
-    scope.meter.ledger_lag(number, 0)  # the log may end in markers
     seconds = scope.clock.monotonic() - began_mono
     log.info("partition %d: %d records of its ledger read in %.1f s", number, count, seconds)
 

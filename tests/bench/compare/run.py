@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import os
+import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -67,7 +69,7 @@ class Measured:
     machine that went to what has no part in this. `latencies_s`: sorted, from the intended time of a command to the
     read of its outcome; empty at full speed; one that never came has waited until the end. `in_flight`: the most calls
     that waited for their answer. `repeated`: outcomes that were there before. `reopened`: partitions that were lost
-    and opened again, as on a machine that is too busy.
+    and opened again meanwhile, as on a machine that is too busy.
     """
 
     system: str
@@ -114,6 +116,14 @@ def latencies(intended: Mapping[str, float], seen: Mapping[str, float], end: flo
     return sorted(seen.get(name, end) - at for name, at in intended.items())
 
 
+async def given_up(process: Guarded) -> None:
+    """Kill it and all that it started: whoever drained would disturb the next run."""
+    started = family(process.pid)[1:] if process.running else ()
+    for pid in started:
+        os.kill(pid, signal.SIGKILL)
+    await process.give_up()
+
+
 async def divided(process: Guarded, processes: int) -> None:
     """Wait until each of several workers has opened a partition."""
     async with asyncio.timeout(WARM_MAX_S):
@@ -155,14 +165,14 @@ class Bench:
             await self.alipay.behave(Manner())
             process = await start(system, case, ground)
             # What is left of it is in topics that nobody reads again.
-            stack.push_async_callback(process.give_up)
+            stack.push_async_callback(given_up, process)
             warm, fresh = self.load[: plan.warm], self.load[plan.warm :][: plan.count(case, system)]
             if system.processes > 1:
                 await divided(process, system.processes)
             await warmed(warm, commands, results, process)
             await self.alipay.behave(Manner(delay_s=case.delay_s))
             pids, opened = family(process.pid), process.logged(OPENED)
-            async with profiled(process.pid, plan.profile):
+            async with profiled(pids[-1], plan.profile):
                 measure = full if case.per_s is None else offered
                 before = Moment.now(pids, self.beside)
                 latencies_s = await measure(case, fresh, commands, results, process)

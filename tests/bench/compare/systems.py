@@ -53,7 +53,7 @@ SYSTEMS: Final[Mapping[str, System]] = {
     each.name: each
     for each in (
         WORKER,
-        System("processes-2", "this worker twice, by run --processes 2", 500, processes=2),
+        System("processes-2", "this worker twice, by run --processes 2", 1_000, processes=2),
         System("naive", "aiokafka and aiohttp, one record at a time", 1, "naive"),
         System("gather", "aiokafka and aiohttp, getmany and gather", 100, "gather"),
         System("faststream", "FastStream, a worker for each partition", 12, "fast_stream", own=True),

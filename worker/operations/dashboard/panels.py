@@ -28,9 +28,10 @@ class Panel:
     width: int = 8
 
 
-def by(name: str, *labels: str, fold: str = "sum") -> Query:
+def by(name: str, *labels: str, fold: str = "sum", only_above: float | None = None) -> Query:
     """A gauge over all workers."""
-    return Query(f"{fold} by ({', '.join(labels)}) ({PREFIX}{name}{{{OF}}})", _legend(name, labels))
+    above = "" if only_above is None else f" > {only_above:g}"
+    return Query(f"{fold} by ({', '.join(labels)}) ({PREFIX}{name}{{{OF}}}){above}", _legend(name, labels))
 
 
 def rate(name: str, *labels: str, only: str = "") -> Query:
@@ -231,8 +232,8 @@ ROWS: Final = (
         ),
         Panel(
             "Ledger still to be read",
-            "Of partitions that are being opened. They are open when nothing is left.",
-            (by("ledger_lag_records", "partition"),),
+            "Of partitions whose ledger is being read. Then they take their open refunds over, and are open.",
+            (by("ledger_lag_records", "partition", only_above=0),),
         ),
         Panel(
             "Silence of the coordinator",
