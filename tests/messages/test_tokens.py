@@ -7,7 +7,7 @@ from typing import Final
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.messages.mainland import CLOUD_WHOLE, TOKEN, event
@@ -159,6 +159,7 @@ def test_what_is_no_token_is_left_as_it_was(value: bytes) -> None:
     st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: "***" not in text),
 )
 def test_no_text_hides_a_token(around: dict[str, object], token: str) -> None:
+    assume(b"secret" not in orjson.dumps(around))  # hypothesis tries texts of this module, too
     value = orjson.dumps([around, {**around, "appAuthToken": f"secret{token}"}])
     masked = without_tokens(value)
     assert orjson.loads(masked)[1]["appAuthToken"] == "***"
