@@ -149,12 +149,12 @@ async def test_the_cache_of_another_ledger_is_not_believed(tmp_path: Path, which
     match which:
         case "another":
             log[:] = [log[0]] * len(log)
-            log[-1] = replace(log[-1], value=write_entry(replace(head(), ledger_id="ledger-2", opening=9)))
+            log[-1] = log[-1]._replace(value=write_entry(replace(head(), ledger_id="ledger-2", opening=9)))
         case "cut short":
             del log[3:]
         case _:
-            log[-1] = replace(
-                log[-1], key=b"refund-0", value=write_entry(final("refund-0", here.clock.now()))
+            log[-1] = log[-1]._replace(
+                key=b"refund-0", value=write_entry(final("refund-0", here.clock.now()))
             )
     names = [f"refund-{number}" for number in range(5)]
     opened = await here.open()

@@ -53,7 +53,7 @@ def test_a_balance_that_nobody_waited_for_is_found() -> None:
 def test_an_order_that_was_clicked_once_or_refunded_in_another_way_is_found() -> None:
     assert "asked for 0 times" in wrong(sound(), of(whole=WHOLE))[0]
     clicked = replace(
-        sound(), commands=tuple(replace(record, key=NUMBERED.encode()) for record in sound().commands)
+        sound(), commands=tuple(record._replace(key=NUMBERED.encode()) for record in sound().commands)
     )
     assert "calls without a number" in wrong(clicked, of(whole=NUMBERED))[0]
 
@@ -61,7 +61,7 @@ def test_an_order_that_was_clicked_once_or_refunded_in_another_way_is_found() ->
 def with_event(kind: str, name: str = NUMBERED) -> Evidence:
     told = (("ce_type", kind.encode()), ("ce_subject", name.encode()))
     evidence = sound()
-    extra = replace(evidence.results[0], offset=9, value=b"{}", headers=told)
+    extra = evidence.results[0]._replace(offset=9, value=b"{}", headers=told)
     return replace(evidence, results=(*evidence.results, extra))
 
 
@@ -111,6 +111,6 @@ def test_refund_calls_of_one_trade_that_are_too_close_are_found() -> None:
 def test_a_token_in_what_the_worker_writes_is_found(token: str) -> None:
     evidence = sound()
     first = evidence.results[0]
-    leaked = replace(first, headers=(*first.headers, ("ce_merchant", token.encode())))
+    leaked = first._replace(headers=(*first.headers, ("ce_merchant", token.encode())))
     assert "results-0@0" in wrong(replace(evidence, results=(leaked, *evidence.results[1:])))[0]
     assert "the log" in wrong(evidence, log=f"called with {token}")[0]

@@ -88,7 +88,7 @@ def test_a_notification_is_told() -> None:
 
 
 def test_a_signal_that_cannot_be_read_is_left_out() -> None:
-    signal = replace(record(samples.notified(), "refund.signals"), value=b"{")
+    signal = record(samples.notified(), "refund.signals")._replace(value=b"{")
     assert timeline(sources(signals=(signal,)), words()) == timeline(sources(), words())
 
 
@@ -99,7 +99,7 @@ def test_a_repetition_for_a_duplicate_is_no_event_of_its_own() -> None:
 
 @pytest.mark.parametrize("value", [None, b"", b"{", b"[]"])
 def test_anything_on_the_results_topic_is_read_without_an_error(value: bytes | None) -> None:
-    read = said(replace(record(samples.parked()), value=value))
+    read = said(record(samples.parked())._replace(value=value))
     assert read is None or timeline(Sources(samples.OPEN, None, (read,), ()), words())
 
 

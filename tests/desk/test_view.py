@@ -109,7 +109,7 @@ def test_final_refunds_are_forgotten_in_the_order_in_which_they_came() -> None:
         record(b"r-1", b"{"),
         record(b"r-1", b'{"v": 1, "kind": "open"}'),
         record(b"\xff", LATER),
-        replace(record(b"r-1", None), unreadable="no text"),
+        record(b"r-1", None)._replace(unreadable="no text"),
     ],
 )
 def test_what_cannot_be_read_stops_nothing_and_hides_nothing_that_was_known(damaged: Record) -> None:

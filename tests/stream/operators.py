@@ -1,6 +1,5 @@
 """An operator at a partition or at a whole worker: instructions given, and the answers to them."""
 
-from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
@@ -65,7 +64,7 @@ def instruct(bench: Bench, *instructions: Instruction) -> Written:
     """The batch that answers them."""
     for each in instructions:
         event, offset = signal(each, bench.clock.now()), bench.signals.next_offset
-        bench.accept(replace(record(offset, event.value, topic=SIGNALS), headers=event.headers))
+        bench.accept(record(offset, event.value, topic=SIGNALS)._replace(headers=event.headers))
     batch = bench.commit()
     assert batch.head.inputs[SIGNALS].position == bench.signals.next_offset
     return batch

@@ -363,7 +363,7 @@ def test_of_two_instructions_in_one_batch_the_second_sees_what_the_first_did() -
 def signal_record(offset: int, instruction: Instruction, **changes: Any) -> Record:
 
     event = signal(instruction, NOW)
-    return replace(record(offset, event.value, topic=SIGNALS), headers=event.headers, **changes)
+    return record(offset, event.value, topic=SIGNALS)._replace(headers=event.headers, **changes)
 
 
 def test_an_instruction_that_cannot_be_read_is_a_dead_letter() -> None:
@@ -384,7 +384,7 @@ def test_an_instruction_follows_its_refund_to_an_added_partition_once() -> None:
     assert hop(5) in first.headers
     assert bench.meter.signals == {"stray": 2}
     elsewhere = Bench(found=head(partitions=5))
-    elsewhere.accept(replace(signal_record(0, retry(name)), headers=first.headers))
+    elsewhere.accept(signal_record(0, retry(name))._replace(headers=first.headers))
     batch = elsewhere.commit()
     assert (results(batch), batch.on(SIGNALS)) == ([Refusal.UNKNOWN], [])
 

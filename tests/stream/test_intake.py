@@ -1,6 +1,5 @@
 """What a record is taken for, and in which order the checks are made."""
 
-from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -69,7 +68,7 @@ def test_other_business_under_a_known_id_is_a_conflict(changes: dict[str, object
 
 
 def test_a_record_that_the_client_could_not_take_apart_is_refused_by_its_place() -> None:
-    refused = judged(replace(record(7, b""), value=None, unreadable="no UTF-8"))
+    refused = judged(record(7, b"")._replace(value=None, unreadable="no UTF-8"))
     assert error(refused) == "UnreadableRecord"
     assert isinstance(refused, Refused)
     assert "no UTF-8" in refused.invalid.message

@@ -42,7 +42,7 @@ def told(name: str, status: Told = Told.SUCCEEDED, channel: str = "global", **fa
 
 def signal(offset: int, notice: Notice) -> Record:
     event = notified_signal(notice, NOW, "/s")
-    return replace(record(offset, event.value, topic=SIGNALS), headers=event.headers)
+    return record(offset, event.value, topic=SIGNALS)._replace(headers=event.headers)
 
 
 def notify(bench: Bench, *notices: Notice) -> None:
@@ -386,7 +386,7 @@ def test_what_is_no_signal_is_a_dead_letter_and_no_brake() -> None:
 
 def test_a_signal_that_the_client_could_not_take_apart_is_a_dead_letter_that_says_so() -> None:
     bench = Bench()
-    bench.accept(replace(record(0, None, topic=SIGNALS), unreadable="a header's name is not UTF-8"))
+    bench.accept(record(0, None, topic=SIGNALS)._replace(unreadable="a header's name is not UTF-8"))
     (letter,) = bench.commit().on(LETTERS)
     assert header(letter, "kafka_dlt-exception-fqcn") == "UnreadableRecord"
 

@@ -29,7 +29,7 @@ class Missing(Exception):
 
 def said(*, halted: bool, channel: str = "global") -> Record:
     written = write_control("alice", "the bank asks", 0.0, halted=halted)
-    return replace(record(0, written, topic=CONTROL), key=control_key(channel))
+    return record(0, written, topic=CONTROL)._replace(key=control_key(channel))
 
 
 HALT, RESUME = said(halted=True), said(halted=False)
@@ -229,7 +229,7 @@ async def test_a_halt_that_was_lifted_before_it_was_heard_of_stops_nothing() -> 
 @in_virtual_time
 async def test_a_record_that_cannot_be_read_halts_what_it_is_about() -> None:
     board = Switchboard()
-    board.dispatcher.heed([replace(HALT, value=b"rubbish")])
+    board.dispatcher.heed([HALT._replace(value=b"rubbish")])
     board.offer("a")
     await settle()
     assert board.called == []
@@ -240,7 +240,7 @@ async def test_a_record_that_says_not_even_what_it_is_about_halts_everything_unt
     board = Switchboard()
     board.owner = board.another_owner(commits=True)
     ticking = asyncio.create_task(board.dispatcher.run())
-    board.dispatcher.heed([replace(HALT, key=None, value=None, unreadable="a header is not UTF-8")])
+    board.dispatcher.heed([HALT._replace(key=None, value=None, unreadable="a header is not UTF-8")])
     board.offer("a")
     await settle()
     assert board.called == []

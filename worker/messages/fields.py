@@ -67,9 +67,10 @@ def mapping(fields: Fields, name: str) -> dict[str, Any]:
 
 def texts(fields: Fields, name: str) -> dict[str, str]:
     value = mapping(fields, name)
-    if all(isinstance(each, str) for each in value.values()):
-        return value
-    raise _wrong(name, "an object of strings")
+    for each in value.values():
+        if not isinstance(each, str):
+            raise _wrong(name, "an object of strings")
+    return value
 
 
 def objects(fields: Fields, name: str) -> list[dict[str, Any]]:
