@@ -28,10 +28,9 @@ class Panel:
     width: int = 8
 
 
-def by(name: str, *labels: str, fold: str = "sum", only_above: float | None = None) -> Query:
+def by(name: str, *labels: str, fold: str = "sum") -> Query:
     """A gauge over all workers."""
-    above = "" if only_above is None else f" > {only_above:g}"
-    return Query(f"{fold} by ({', '.join(labels)}) ({PREFIX}{name}{{{OF}}}){above}", _legend(name, labels))
+    return Query(f"{fold} by ({', '.join(labels)}) ({PREFIX}{name}{{{OF}}})", _legend(name, labels))
 
 
 def rate(name: str, *labels: str, only: str = "") -> Query:
@@ -232,8 +231,8 @@ ROWS: Final = (
         ),
         Panel(
             "Ledger still to be read",
-            "Of partitions whose ledger is being read. Then they take their open refunds over, and are open.",
-            (by("ledger_lag_records", "partition", only_above=0),),
+            "0 where none is being read. After it, a partition takes its open refunds over, and is open.",
+            (by("ledger_lag_records", "partition"),),
         ),
         Panel(
             "Silence of the coordinator",
