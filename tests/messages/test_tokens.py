@@ -159,7 +159,7 @@ def test_what_is_no_token_is_left_as_it_was(value: bytes) -> None:
     st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: "***" not in text),
 )
 def test_no_text_hides_a_token(around: dict[str, object], token: str) -> None:
-    assume(b"secret" not in orjson.dumps(around))  # hypothesis tries texts of this module, too
+    assume(b"secret" not in orjson.dumps(around))  # hypothesis tries texts of the project's modules, too
     value = orjson.dumps([around, {**around, "appAuthToken": f"secret{token}"}])
     masked = without_tokens(value)
     assert orjson.loads(masked)[1]["appAuthToken"] == "***"

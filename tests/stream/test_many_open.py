@@ -49,9 +49,8 @@ async def test_of_a_lost_partition_nothing_is_kept_while_it_is_opened_anew(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It may be a gigabyte, and a lost connection loses all partitions at once."""
-    caplog.set_level(
-        logging.CRITICAL, "worker.stream.engine"
-    )  # or pytest would keep what was logged: the error
+    # Or pytest would keep what was logged: the error.
+    caplog.set_level(logging.CRITICAL, "worker.stream.engine")
     world = with_open(1)
     async with world.worker.running():
         await asyncio.sleep(1)

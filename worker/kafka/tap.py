@@ -81,7 +81,7 @@ def silence(producer: AIOKafkaProducer) -> None:
         task.cancel()
     for future in _told(producer):
         _heard(future)
-    client._get_conn = _no_connection  # type: ignore[method-assign]  # noqa: SLF001
+    client._get_conn = _no_connection  # type: ignore[method-assign]  # noqa: SLF001 -- that is how it ends
     client._conns = _Closed(client._conns)  # noqa: SLF001
     # Who brings news of the cluster, and who waits for them.
     if client._sync_task is not None:  # noqa: SLF001
